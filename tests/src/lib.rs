@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Test harness and whole-stack tests of the workspace.
+
+pub mod codegen;
