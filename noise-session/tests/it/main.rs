@@ -1,0 +1,5 @@
+//! The crate's promises, tested from outside.
+
+mod oracles;
+mod support;
+mod vectors;
