@@ -26,7 +26,8 @@ impl Handshake {
     /// # Errors
     /// [`StartError`] when 35 gives the pattern no protocol id or a key is missing.
     pub fn new(setup: Setup<'_>) -> Result<Self, StartError> {
-        let protocol_id = ProtocolId::of(setup.pattern).ok_or(StartError::NoProtocolId(setup.pattern.name))?;
+        let protocol_id =
+            ProtocolId::of(setup.pattern).ok_or(StartError::NoProtocolId(setup.pattern.name))?;
         Ok(Self { protocol_id, state: HandshakeState::new(setup)? })
     }
 
@@ -60,8 +61,11 @@ impl Handshake {
             return Err(HandshakeReadError::OtherProtocol(payload.protocol_id));
         }
         let mut next = self.state.clone();
-        let padded =
-            next.read_message(&payload.handshake_keys, payload.transport_message, payload.nametag.as_bytes())?;
+        let padded = next.read_message(
+            &payload.handshake_keys,
+            payload.transport_message,
+            payload.nametag.as_bytes(),
+        )?;
         let plaintext = Zeroizing::new(unpad(&padded)?.to_vec());
         self.state = next;
         Ok(plaintext)

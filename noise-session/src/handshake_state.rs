@@ -87,8 +87,16 @@ impl HandshakeState {
     /// # Errors
     /// [`SetupError`] names the key that the pattern needs and `setup` lacks.
     pub fn new(setup: Setup<'_>) -> Result<Self, SetupError> {
-        let Setup { pattern, role, prologue, local_static, local_ephemeral, remote_static, remote_ephemeral, psk } =
-            setup;
+        let Setup {
+            pattern,
+            role,
+            prologue,
+            local_static,
+            local_ephemeral,
+            remote_static,
+            remote_ephemeral,
+            psk,
+        } = setup;
         if pattern.uses_static_of(role) && local_static.is_none() {
             return Err(SetupError::LocalStaticMissing);
         }
@@ -187,7 +195,9 @@ impl HandshakeState {
         for token in *tokens {
             match token {
                 Token::E => {
-                    let Some(HandshakeKey::Clear(public)) = keys.next() else { return Err(ReadError::WrongKeys) };
+                    let Some(HandshakeKey::Clear(public)) = keys.next() else {
+                        return Err(ReadError::WrongKeys);
+                    };
                     next.mix_ephemeral(*public);
                     next.remote_ephemeral = Some(*public);
                 }
@@ -252,7 +262,9 @@ impl HandshakeState {
         let (local, remote) = match (token, self.role) {
             (Token::Ee, _) => (&self.local_ephemeral, self.remote_ephemeral),
             (Token::Ss, _) => (&self.local_static, self.remote_static),
-            (Token::Es, Role::Initiator) | (Token::Se, Role::Responder) => (&self.local_ephemeral, self.remote_static),
+            (Token::Es, Role::Initiator) | (Token::Se, Role::Responder) => {
+                (&self.local_ephemeral, self.remote_static)
+            }
             _ => (&self.local_static, self.remote_ephemeral),
         };
         let local = local.as_ref().ok_or(DhError::MissingKey)?;

@@ -89,7 +89,11 @@ impl Pattern {
     /// Whether this party's static key is part of the pattern, sent or known beforehand.
     pub(crate) fn uses_static_of(&self, role: Role) -> bool {
         self.pre_message_of(role).contains(&S)
-            || self.messages.iter().enumerate().any(|(turn, tokens)| Role::speaking_at(turn) == role && tokens.contains(&S))
+            || self
+                .messages
+                .iter()
+                .enumerate()
+                .any(|(turn, tokens)| Role::speaking_at(turn) == role && tokens.contains(&S))
     }
 
     pub(crate) fn pre_message_of(&self, role: Role) -> &'static [Token] {

@@ -98,7 +98,8 @@ impl<'a> PayloadV2<'a> {
         let (nametag, rest) = bytes.split_first_chunk::<NAMETAG_LEN>().ok_or(PayloadError::Truncated)?;
         let ([protocol_id, handshake_len], rest) = rest.split_first_chunk().ok_or(PayloadError::Truncated)?;
         let protocol_id = ProtocolId::try_from(*protocol_id)?;
-        let (handshake, rest) = rest.split_at_checked((*handshake_len).into()).ok_or(PayloadError::Truncated)?;
+        let (handshake, rest) =
+            rest.split_at_checked((*handshake_len).into()).ok_or(PayloadError::Truncated)?;
         let handshake_keys = decode_keys(handshake)?;
         let (transport_len, transport_message) = rest.split_first_chunk().ok_or(PayloadError::Truncated)?;
         let stated = u64::from_le_bytes(*transport_len);
@@ -174,7 +175,8 @@ fn decode_keys(mut bytes: &[u8]) -> Result<Vec<HandshakeKey>, PayloadError> {
                 (HandshakeKey::Clear(PublicKey::from(*key)), rest)
             }
             HandshakeKey::ENCRYPTED => {
-                let (key, rest) = rest.split_first_chunk::<{ KEY_LEN + TAG_LEN }>().ok_or(PayloadError::Truncated)?;
+                let (key, rest) =
+                    rest.split_first_chunk::<{ KEY_LEN + TAG_LEN }>().ok_or(PayloadError::Truncated)?;
                 (HandshakeKey::Encrypted(*key), rest)
             }
             flag => return Err(PayloadError::UnknownKeyFlag(flag)),

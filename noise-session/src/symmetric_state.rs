@@ -8,7 +8,7 @@ use crate::kdf::hkdf;
 use crate::key::KEY_LEN;
 
 /// Bytes of the handshake hash and of the chaining key.
-pub const HASH_LEN: usize = 32;
+pub(crate) const HASH_LEN: usize = 32;
 
 /// Chaining key, handshake hash and the cipher keyed from them.
 #[derive(Clone)]
@@ -52,7 +52,11 @@ impl SymmetricState {
     }
 
     /// `EncryptAndHash` with `AD = h || extra_ad`. Static keys pass no extra; payloads pass their nametag (35).
-    pub(crate) fn encrypt_and_hash(&mut self, plaintext: &[u8], extra_ad: &[u8]) -> Result<Vec<u8>, NonceExhausted> {
+    pub(crate) fn encrypt_and_hash(
+        &mut self,
+        plaintext: &[u8],
+        extra_ad: &[u8],
+    ) -> Result<Vec<u8>, NonceExhausted> {
         let ad = self.associated_data(extra_ad);
         let ciphertext = self.cipher.encrypt_with_ad(&ad, plaintext)?;
         self.mix_hash(&ciphertext);

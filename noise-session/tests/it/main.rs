@@ -1,5 +1,13 @@
 //! The crate's promises, tested from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, as it should"
+)]
 
+mod manager;
 mod oracles;
+mod random_interaction;
+mod session;
 mod support;
 mod vectors;

@@ -110,8 +110,7 @@ fn agrees(script: &Script, pattern: &'static Pattern, mut oracles: [impl Oracle;
     for turn in 0..pattern.messages.len() {
         let payload = &script.payloads[turn];
         let (writer, reader) = (turn % 2, 1 - turn % 2);
-        let message =
-            ours[writer].write_message(&mut ChaCha20Rng::seed_from_u64(0), payload, &[]).unwrap();
+        let message = ours[writer].write_message(&mut ChaCha20Rng::seed_from_u64(0), payload, &[]).unwrap();
         let theirs = oracles[writer].write(payload);
         assert_eq!(flatten(&message), theirs, "{} message {turn}", pattern.name);
         let received = like(&message, &theirs);
@@ -154,7 +153,8 @@ fn equals_snow(pattern: &'static Pattern) {
                 .prologue(&script.prologue)
                 .unwrap()
                 .fixed_ephemeral_key_for_testing_only(&script.ephemerals[us]);
-            let knows_remote = if us == 0 { pattern.responder_pre_message } else { pattern.initiator_pre_message };
+            let knows_remote =
+                if us == 0 { pattern.responder_pre_message } else { pattern.initiator_pre_message };
             let public = script.public(them);
             if !knows_remote.is_empty() {
                 builder = builder.remote_public_key(public.as_bytes()).unwrap();
@@ -217,7 +217,8 @@ fn waku_pairing_equals_noise_protocol() {
     for seed in 0..20 {
         let script = Script::new(seed);
         let parties = [0, 1].map(|us| {
-            let pattern = HandshakePattern::new(&[], &[E], &[&[E, EE], &[S, ES], &[S, SE, SS]], "WakuPairing");
+            let pattern =
+                HandshakePattern::new(&[], &[E], &[&[E, EE], &[S, ES], &[S, SE, SS]], "WakuPairing");
             let secret = |bytes: &[u8; 32]| Sensitive::from_slice(bytes);
             let remote = KeyPair::from_secret(&script.ephemerals[1]).public();
             NoiseProtocol::new(

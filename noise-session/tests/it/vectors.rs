@@ -1,10 +1,10 @@
 //! Byte-exactness against `vectors/waku-noise.json` (js-noise with fixed ephemerals and an independent reference agree
 //! on it) and against the generic Noise vector of cacophony for K1K1.
 
+use crate::support::FixedRng;
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use crate::support::FixedRng;
 use waku_noise_session::handshake::Handshake;
 use waku_noise_session::handshake_state::{HandshakeKey, HandshakeState, Setup};
 use waku_noise_session::key::{KeyPair, Psk, PublicKey};
@@ -108,7 +108,11 @@ impl Vectors {
         let vector = &self.patterns[name];
         let mut parties = self.parties(name);
         for party in &parties {
-            assert_eq!(party.state().handshake_hash(), &vector.h_after_premessages.array(), "{name} pre-messages");
+            assert_eq!(
+                party.state().handshake_hash(),
+                &vector.h_after_premessages.array(),
+                "{name} pre-messages"
+            );
         }
         for (turn, message) in vector.messages.iter().enumerate() {
             let [writer, reader] = {
@@ -124,7 +128,11 @@ impl Vectors {
             assert_eq!(reader.read(&decoded).unwrap().as_slice(), message.payload.0, "{name} message {turn}");
             for side in [&writer, &reader] {
                 assert_eq!(side.state().handshake_hash(), &message.h.array(), "{name} message {turn}");
-                assert_eq!(side.next_nametag().as_bytes(), &message.next_nametag.array(), "{name} message {turn}");
+                assert_eq!(
+                    side.next_nametag().as_bytes(),
+                    &message.next_nametag.array(),
+                    "{name} message {turn}"
+                );
             }
         }
         parties.map(|party| {
@@ -147,9 +155,13 @@ fn handshake_and_transport_equal_js_noise(name: &str) {
         };
         let sealed = sender.seal(&transport.pt.0).unwrap();
         assert_eq!(sealed.index, transport.n);
-        assert_eq!(HEXLOWER.encode(&sealed.payload), HEXLOWER.encode(&transport.wire.0), "{name} {}", transport.dir);
-        let opened =
-            receiver.open(Instant::default(), &PayloadV2::decode(&sealed.payload).unwrap()).unwrap();
+        assert_eq!(
+            HEXLOWER.encode(&sealed.payload),
+            HEXLOWER.encode(&transport.wire.0),
+            "{name} {}",
+            transport.dir
+        );
+        let opened = receiver.open(Instant::default(), &PayloadV2::decode(&sealed.payload).unwrap()).unwrap();
         assert_eq!(opened.index, transport.n);
         assert_eq!(opened.content, Content::Data(transport.pt.0.clone().into()));
     }
@@ -214,8 +226,14 @@ fn k1k1_equals_cacophony() {
         HandshakeState::new(setup).unwrap()
     });
     let messages = [
-        ("Ludwig von Mises", "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c79444c756477696720766f6e204d69736573"),
-        ("Murray Rothbard", "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088435f008044c96e02deeeda04e1123996efae34ce309c42751300ea7bc614a26a"),
+        (
+            "Ludwig von Mises",
+            "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c79444c756477696720766f6e204d69736573",
+        ),
+        (
+            "Murray Rothbard",
+            "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088435f008044c96e02deeeda04e1123996efae34ce309c42751300ea7bc614a26a",
+        ),
         ("F. A. Hayek", "50a588bbac71d878a55cc96a569e3253cac426b448d967ac5c3405"),
     ];
     for (turn, (payload, ciphertext)) in messages.into_iter().enumerate() {
@@ -232,7 +250,10 @@ fn k1k1_equals_cacophony() {
         }
         bytes.extend_from_slice(&message.payload);
         assert_eq!(HEXLOWER.encode(&bytes), ciphertext, "message {turn}");
-        assert_eq!(reader.read_message(&message.keys, &message.payload, &[]).unwrap().as_slice(), payload.as_bytes());
+        assert_eq!(
+            reader.read_message(&message.keys, &message.payload, &[]).unwrap().as_slice(),
+            payload.as_bytes()
+        );
     }
     for party in &parties {
         assert_eq!(

@@ -1,0 +1,490 @@
+//! The sessions of one pairing: K1K1 handshakes at a rendezvous, glare, renewal, and at any time at most one session to
+//! send on.
+//!
+//! A sans-I/O core. Feed it with `handle_*`, `connect`, `send`; after each call drain [`Manager::poll_output`] and ask
+//! [`Manager::poll_timeout`] when to call [`Manager::handle_timeout`]. Outputs are to be acted on in their order: what
+//! follows an [`Output::Save`] may be said only once that is durable.
+//!
+//! Keys live in memory only. A restart makes a new handshake, which rules out that a nonce serves twice.
+//!
+//! As in WireGuard there are three places for a session: *next*, whose third message is on its way; *current*, which is
+//! sent on; *previous*, which is still received on for a while. When both parties start at once the one with the lower
+//! public key has priority, and where two sessions come about all the same, the one with the larger initiation stamp
+//! wins on both sides. And as in WireGuard silence is noticed: who received something and has nothing to say says so in
+//! an empty message, and who said something and hears nothing makes a new session.
+
+mod exchange;
+mod initiation;
+mod link;
+mod refusal;
+mod slots;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+pub use initiation::Stamp;
+pub use link::{Link, PairRoot, Profile, live_days};
+pub use refusal::refuse;
+
+use crate::pattern::Role;
+use crate::payload::{PayloadV2, ProtocolId};
+use crate::session::{Content, SealError, SessionId};
+use crate::time::{Instant, Now};
+use exchange::{Answer, Attempt, Boot, Outcome, open_initiation};
+use initiation::Initiation;
+use refusal::open_refusal;
+use slots::{Live, Slot, Slots};
+
+/// Handshakes kept waiting on either side, so that a late message still finds its own.
+const MAX_EXCHANGES: usize = 3;
+/// How long the priority side ignores initiations after its own, and how long a party that answered waits before it
+/// calls again.
+const GLARE_PRIORITY: Duration = Duration::from_secs(10);
+/// The wait after the first initiation; it doubles after each.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// The longest wait between initiations.
+const LAST_RETRY: Duration = Duration::from_secs(300);
+/// The first wait when the other party took its leave: it will call.
+const RETRY_AFTER_CLOSE: Duration = Duration::from_secs(30);
+/// Messages sent before a session is renewed.
+const RENEW_AFTER_MESSAGES: u64 = 1 << 14;
+
+/// What the caller has to do, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Make the stamps durable before acting on anything after this.
+    Save(Stamps),
+    /// Publish a payload.
+    Transmit {
+        /// Where.
+        place: Place,
+        /// An encoded [`PayloadV2`].
+        payload: Vec<u8>,
+    },
+    /// Start receiving at a session's topic.
+    Listen(SessionId),
+    /// Stop receiving at a session's topic.
+    Forget(SessionId),
+    /// Tell the layer above.
+    Event(Event),
+}
+
+/// Where a payload is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Where the two parties find each other: today's topic.
+    Rendezvous,
+    /// The topic of a session.
+    Session(SessionId),
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// As initiator: the other party's reply is authentic, so it holds its key and knows the pairing's transcript. The
+    /// third message, with our data, follows this event.
+    Replied,
+    /// A session to send on. Its predecessor, if any, is still received on for a while.
+    Established {
+        /// Its id.
+        session: SessionId,
+        /// Our side of its handshake.
+        role: Role,
+        /// As responder: what the initiator's application said in the third message. Empty as initiator.
+        data: Vec<u8>,
+    },
+    /// A message of theirs. Indices may come in any order, each once.
+    Received {
+        /// On which session.
+        session: SessionId,
+        /// Its place in the order they sent in.
+        index: u64,
+        /// What it says.
+        plaintext: Zeroizing<Vec<u8>>,
+    },
+    /// There is no session to send on any more.
+    Closed(CloseReason),
+    /// The other party no longer knows this pairing.
+    Refused {
+        /// The application's own code for why.
+        reason: u8,
+    },
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// The other party sent 37's termination.
+    #[error("the other side closed the session")]
+    ByPeer,
+    /// Nothing authentic came for 24 hours.
+    #[error("nothing was heard for 24 hours")]
+    Expired,
+}
+
+/// What must outlive the process: the latest initiations of both parties. Without `seen` an old initiation could be
+/// replayed, without `sent` ours would be taken for a replay after our clock jumped back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamps {
+    /// Our latest.
+    pub sent: Stamp,
+    /// Their latest that we answered.
+    pub seen: Stamp,
+}
+
+/// The sessions of one pairing.
+pub struct Manager {
+    link: Link,
+    boot: Boot,
+    /// What our application says in the third message.
+    data: Zeroizing<Vec<u8>>,
+    stamps: Stamps,
+    /// Whether we call, or only answer.
+    calling: bool,
+    retry: Retry,
+    attempts: VecDeque<Attempt>,
+    answers: VecDeque<Answer>,
+    slots: Slots,
+    outputs: VecDeque<Output>,
+}
+
+struct Retry {
+    at: Option<Instant>,
+    wait: Duration,
+}
+
+impl Manager {
+    /// A manager without a session, that answers but does not call. `stamps` come from the store; `boot_id` is random
+    /// per process.
+    pub fn new(link: Link, stamps: Stamps, boot_id: [u8; 16]) -> Self {
+        Self {
+            link,
+            boot: Boot { id: boot_id, last_session: [0; 32] },
+            data: Zeroizing::default(),
+            stamps,
+            calling: false,
+            retry: Retry { at: None, wait: FIRST_RETRY },
+            attempts: VecDeque::new(),
+            answers: VecDeque::new(),
+            slots: Slots::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// What the third message of our handshakes says from now on.
+    pub fn set_data(&mut self, data: Zeroizing<Vec<u8>>) {
+        self.data = data;
+    }
+
+    /// Calls the other party until there is a session, and again whenever there is none.
+    pub fn connect(&mut self, now: Now) {
+        self.calling = true;
+        if self.slots.current.is_none() {
+            self.retry_soon(now);
+        }
+    }
+
+    /// Makes a new session even though there is one.
+    pub fn renew(&mut self, now: Now) {
+        if !self.slots.renewing {
+            self.slots.renewing = true;
+            self.retry_soon(now);
+        }
+    }
+
+    /// The network is back: whatever waits for its next try tries now.
+    pub fn handle_network_up(&mut self, now: Now) {
+        if self.retry.at.is_some() {
+            self.retry_soon(now);
+        }
+    }
+
+    /// Seals a message on the current session and returns its index.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is sent then.
+    pub fn send(&mut self, now: Now, plaintext: &[u8]) -> Result<u64, SendError> {
+        let live = self.slots.current.as_mut().ok_or(SendError::NoSession)?;
+        let sealed = live.seal(now.instant, plaintext)?;
+        let index = sealed.index;
+        let place = Place::Session(live.session.id());
+        self.outputs.push_back(Output::Transmit { place, payload: sealed.payload });
+        if index >= RENEW_AFTER_MESSAGES {
+            self.renew(now);
+        }
+        Ok(index)
+    }
+
+    /// Ends every session, telling the other party inside the current one, and stops calling.
+    pub fn close(&mut self) {
+        self.calling = false;
+        self.retry.at = None;
+        self.attempts.clear();
+        self.answers.clear();
+        if let Some(live) = &mut self.slots.current {
+            let place = Place::Session(live.session.id());
+            // A session that has used up its nonces ends in silence; the other party notices by itself.
+            if let Ok(sealed) = live.session.seal_termination() {
+                self.outputs.push_back(Output::Transmit { place, payload: sealed.payload });
+            }
+        }
+        self.forget_all();
+    }
+
+    /// The session to send on.
+    pub fn session(&self) -> Option<SessionId> {
+        self.slots.current.as_ref().map(|live| live.session.id())
+    }
+
+    /// When something authentic last came on the current session.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.slots.current.as_ref().map(|live| live.heard)
+    }
+
+    /// The next thing for the caller to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// An [`Output::Save`] could not be made durable: what was to be said after it is not said. Timers bring the
+    /// exchange back.
+    pub fn handle_save_failed(&mut self) {
+        self.outputs.clear();
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.retry.at.into_iter().chain(self.slots.deadlines()).min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+        if let Some(third) = self.slots.third_to_repeat(now.instant) {
+            self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: third });
+        }
+        for gone in self.slots.expire(now.instant) {
+            match gone {
+                Slot::Next(live) => {
+                    self.forget(&live);
+                    if self.slots.current.is_none() || self.slots.renewing {
+                        self.retry_soon(now);
+                    }
+                }
+                Slot::Previous(live) => self.forget(&live),
+                Slot::Current(live) => {
+                    self.forget(&live);
+                    self.close_event(now, CloseReason::Expired);
+                }
+            }
+        }
+        if self.slots.renewal_due(now.instant) {
+            self.renew(now);
+        }
+        if self.slots.keepalive_due(now.instant) {
+            self.say_nothing(now);
+        }
+        if self.retry.at.is_some_and(|at| at <= now.instant) {
+            self.start_attempt(now, rng);
+        }
+    }
+
+    /// A payload that was published at the rendezvous or at a session's topic; anything may come.
+    pub fn handle_payload(&mut self, now: Now, rng: &mut dyn CryptoRng, payload: &PayloadV2<'_>) {
+        match payload.protocol_id {
+            ProtocolId::AfterHandshake => self.handle_transport(now, payload),
+            ProtocolId::K1K1 => self.handle_handshake(now, rng, payload),
+            ProtocolId::ChaChaPoly => self.handle_refusal(now, payload),
+            _ => {}
+        }
+    }
+
+    fn handle_handshake(&mut self, now: Now, rng: &mut dyn CryptoRng, payload: &PayloadV2<'_>) {
+        if let Some((initiation, _)) = open_initiation(&self.link, now, payload) {
+            self.handle_initiation(now, rng, initiation, payload);
+        } else if let Some(attempt) = self.attempts.iter().find(|attempt| attempt.expects(payload.nametag)) {
+            if let Some(outcome) = attempt.finish(rng, payload, &self.data) {
+                self.handle_reply(now, outcome);
+            }
+        } else if let Some(answer) = self.answers.iter().find(|answer| answer.expects(payload.nametag)) {
+            if let Some(outcome) = answer.finish(payload) {
+                self.handle_third(now, outcome);
+            }
+        } else if self.slots.is_answered_third(now.instant, payload) {
+            self.say_nothing(now);
+        }
+    }
+
+    fn handle_initiation(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        initiation: Initiation,
+        payload: &PayloadV2<'_>,
+    ) {
+        if initiation.stamp <= self.stamps.seen {
+            return;
+        }
+        let priority = self.link.local.public() < self.link.remote;
+        let ours_is_fresh = self
+            .attempts
+            .back()
+            .is_some_and(|attempt| now.instant.saturating_since(attempt.started) < GLARE_PRIORITY);
+        if priority && ours_is_fresh {
+            return;
+        }
+        let Some((answer, second)) = Answer::start(&self.link, rng, &self.boot, initiation, payload) else {
+            return;
+        };
+        if !priority {
+            self.attempts.clear();
+        }
+        if self.retry.at.is_some() {
+            self.retry.at = Some(now.instant + GLARE_PRIORITY);
+        }
+        self.stamps.seen = initiation.stamp;
+        self.outputs.push_back(Output::Save(self.stamps));
+        self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: second });
+        push_bounded(&mut self.answers, answer);
+    }
+
+    /// The second message of a handshake of ours: the third goes out, and again until it is answered.
+    fn handle_reply(&mut self, now: Now, outcome: Outcome) {
+        self.attempts.clear();
+        self.retry.at = None;
+        if let Some(replaced) = self.slots.next.take() {
+            self.forget(&replaced);
+        }
+        let third = outcome.third.clone();
+        let live = Live::new(now.instant, outcome);
+        self.outputs.push_back(Output::Event(Event::Replied));
+        self.outputs.push_back(Output::Listen(live.session.id()));
+        self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: third });
+        self.slots.set_next(now.instant, live);
+    }
+
+    /// The third message of a handshake of theirs: the session stands; a first message on it says so.
+    fn handle_third(&mut self, now: Now, mut outcome: Outcome) {
+        let data = std::mem::take(&mut outcome.data);
+        let live = Live::new(now.instant, outcome);
+        self.outputs.push_back(Output::Listen(live.session.id()));
+        if self.establish(live, data) {
+            self.say_nothing(now);
+        }
+    }
+
+    /// Puts a session in its place. Returns whether it is the current one now.
+    fn establish(&mut self, live: Live, data: Vec<u8>) -> bool {
+        self.attempts.clear();
+        self.answers.clear();
+        self.retry = Retry { at: None, wait: FIRST_RETRY };
+        let (session, role) = (live.session.id(), live.role);
+        if let Some(dropped) = self.slots.establish(&self.link, live) {
+            self.forget(&dropped);
+        }
+        let is_current = self.session() == Some(session);
+        if is_current {
+            self.boot.last_session = session.termination();
+            self.outputs.push_back(Output::Event(Event::Established { session, role, data }));
+        }
+        is_current
+    }
+
+    /// An empty message on the current session: the initiator's third message came, or whatever it said since.
+    fn say_nothing(&mut self, now: Now) {
+        // It can fail only once the session is exhausted, and then it is being renewed.
+        let _ = self.send(now, &[]);
+    }
+
+    fn handle_transport(&mut self, now: Now, payload: &PayloadV2<'_>) {
+        let Some((session, opened)) = self.slots.open(now.instant, payload) else { return };
+        if let Some(live) = self.slots.take_confirmed_next(session) {
+            self.establish(live, Vec::new());
+        }
+        match opened.content {
+            Content::Termination => {
+                let was_current = self.session() == Some(session);
+                if let Some(live) = self.slots.take(session) {
+                    self.forget(&live);
+                }
+                if was_current {
+                    self.close_event(now, CloseReason::ByPeer);
+                }
+            }
+            Content::Data(plaintext) if plaintext.is_empty() => {}
+            Content::Data(plaintext) => {
+                self.outputs.push_back(Output::Event(Event::Received {
+                    session,
+                    index: opened.index,
+                    plaintext,
+                }));
+            }
+        }
+    }
+
+    fn handle_refusal(&mut self, now: Now, payload: &PayloadV2<'_>) {
+        let Some((reason, ephemeral)) = open_refusal(&self.link, now, payload) else { return };
+        if self.attempts.iter().any(|attempt| attempt.is_of(&ephemeral)) {
+            self.outputs.push_back(Output::Event(Event::Refused { reason }));
+        }
+    }
+
+    fn start_attempt(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+        let stamp = self.stamps.sent.next(now.unix.as_nanos());
+        let (attempt, payload) = Attempt::start(&self.link, now, rng, &self.boot, stamp);
+        self.stamps.sent = stamp;
+        self.outputs.push_back(Output::Save(self.stamps));
+        self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload });
+        push_bounded(&mut self.attempts, attempt);
+        self.retry.at = Some(now.instant + jittered(self.retry.wait, rng));
+        self.retry.wait = (self.retry.wait * 2).min(LAST_RETRY);
+    }
+
+    fn retry_soon(&mut self, now: Now) {
+        self.retry = Retry { at: Some(now.instant), wait: FIRST_RETRY };
+    }
+
+    fn close_event(&mut self, now: Now, reason: CloseReason) {
+        self.outputs.push_back(Output::Event(Event::Closed(reason)));
+        if self.calling {
+            let wait = if reason == CloseReason::ByPeer { RETRY_AFTER_CLOSE } else { Duration::ZERO };
+            self.retry = Retry { at: Some(now.instant + wait), wait: FIRST_RETRY };
+        }
+    }
+
+    fn forget(&mut self, live: &Live) {
+        self.outputs.push_back(Output::Forget(live.session.id()));
+    }
+
+    fn forget_all(&mut self) {
+        for live in self.slots.clear() {
+            self.forget(&live);
+        }
+    }
+}
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The other party has not answered yet, or has gone.
+    #[error("there is no session with the other side")]
+    NoSession,
+    /// The message cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() == MAX_EXCHANGES {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
+
+/// `wait` give or take a fifth.
+fn jittered(wait: Duration, rng: &mut dyn CryptoRng) -> Duration {
+    let share = f64::from(rng.next_u32()) / f64::from(u32::MAX);
+    wait.mul_f64(0.8 + 0.4 * share)
+}
