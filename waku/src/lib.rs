@@ -1,1 +1,47 @@
-//! Placeholder.
+//! A Waku node: relay messages over libp2p, publish them and receive them.
+//!
+//! [`Node::spawn`] starts a node from a [`Config`] and gives back a handle; the example there has two nodes
+//! talk. From the handle come
+//! - [`Relay`]: publish, and subscribe to shards or content topics (11/WAKU2-RELAY, WAKU2-RELAY-SHARDING),
+//! - [`Peers`]: who is connected, and whom to stay connected to.
+//!
+//! Messages, topics and hashes are those of [`waku_proto`].
+//!
+//! # How it is built
+//! One task, the driver, owns the libp2p swarm. Handles send it commands and await the answers; messages
+//! come out through one bounded queue per subscription. The driver never waits for a reader: a reader that
+//! is behind is told how many messages it missed ([`Delivery::Missed`]), and everything dropped anywhere is
+//! counted ([`MetricsSnapshot`]).
+//!
+//! # What is served to peers
+//! Relay, metadata (66/WAKU2-METADATA), identify and ping, over TCP and WebSocket with Noise, Yamux and
+//! Mplex.
+
+mod config;
+mod envelope;
+mod metadata;
+mod metrics;
+mod net;
+mod node;
+pub mod peers;
+pub mod relay;
+mod sharding;
+
+pub use libp2p::{Multiaddr, PeerId};
+pub use waku_proto::{self as proto, ContentTopic, MessageHash, PubsubTopic, Shard, WakuMessage};
+
+pub use config::{
+    Config, ConnectionLimits, DEFAULT_AGENT, DEFAULT_MAX_RPC_SIZE, DEFAULT_PING_INTERVAL,
+    DEFAULT_SUBSCRIPTION_QUEUE_LEN, MAX_RPC_OVERHEAD,
+};
+pub use envelope::{Delivery, Envelope};
+pub use metadata::MetadataRefusal;
+pub use metrics::MetricsSnapshot;
+pub use net::keypair::{InvalidSecret, Keypair};
+pub use net::listen::ListenError;
+pub use node::{Node, SpawnError, Stopped};
+pub use peers::{PeerInfo, PeerList, Peers};
+pub use relay::{
+    Filter, PublishError, PublishReceipt, Relay, RelaySubscription, SubscribeError, Validator, Verdict,
+};
+pub use sharding::{RoutingError, Sharding};

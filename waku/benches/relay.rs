@@ -1,0 +1,2 @@
+//! Relay throughput.
+fn main() {}

@@ -1,0 +1,98 @@
+//! What a node is told at start. Every default is a constant here, with its source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::peers::Backoff;
+use crate::relay::Validator;
+use crate::{Keypair, Multiaddr, Sharding};
+
+/// Largest gossipsub RPC a node sends, in bytes: what nwaku reads at most.
+pub const DEFAULT_MAX_RPC_SIZE: usize = waku_proto::relay::MAX_RPC_SIZE;
+
+/// What peers are told about the software (identify's agent version).
+pub const DEFAULT_AGENT: &str = concat!("waku-rs/", env!("CARGO_PKG_VERSION"));
+
+/// Messages a subscription keeps for a reader that is behind. At 150 KiB each this bounds a stalled reader
+/// to 150 MiB.
+pub const DEFAULT_SUBSCRIPTION_QUEUE_LEN: usize = 1024;
+
+/// Time between two pings of a peer. nwaku pings a part of its peers every 10 s and all every 2 min.
+pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Configuration of a [`Node`](crate::Node).
+///
+/// ```
+/// use waku::{Config, Keypair, Sharding};
+///
+/// let mut config = Config::new(Keypair::generate(), Sharding::auto(1, 8)?);
+/// config.listen_addresses = vec!["/ip4/127.0.0.1/tcp/0".parse()?, "/ip4/127.0.0.1/tcp/0/ws".parse()?];
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's identity.
+    pub keypair: Keypair,
+    /// Cluster, shards and the rule for content topics.
+    pub sharding: Sharding,
+    /// Addresses to listen on: `/ip4|ip6/…/tcp/…`, with `/ws` after it for WebSocket. Port 0 takes a free
+    /// one. None by default: the node then only dials.
+    pub listen_addresses: Vec<Multiaddr>,
+    /// Peers to stay connected to, with or without `/p2p/…`.
+    pub static_peers: Vec<Multiaddr>,
+    /// How peers that cannot be reached are tried again.
+    pub reconnect: Backoff,
+    /// What peers are told about the software; [`DEFAULT_AGENT`].
+    pub agent: String,
+    /// How many connections are accepted.
+    pub limits: ConnectionLimits,
+    /// Largest gossipsub RPC to send, in bytes; [`DEFAULT_MAX_RPC_SIZE`]. A setting of the network: Status
+    /// uses 1 MiB. Messages from others are accepted up to [`MAX_RPC_OVERHEAD`] bytes above it.
+    pub max_rpc_size: usize,
+    /// Messages a subscription keeps for a reader that is behind; [`DEFAULT_SUBSCRIPTION_QUEUE_LEN`].
+    pub subscription_queue_len: usize,
+    /// Time between two pings of a peer; [`DEFAULT_PING_INTERVAL`].
+    pub ping_interval: Duration,
+    /// Judges messages beyond their structure, for example by their rate limit proof.
+    pub validator: Option<Arc<dyn Validator>>,
+}
+
+/// By how much a message from others may be larger than one of ours, in bytes. Others measure the message
+/// alone, or with another topic.
+pub const MAX_RPC_OVERHEAD: usize = 1024;
+
+impl Config {
+    /// The defaults, for an identity and a network.
+    pub fn new(keypair: Keypair, sharding: Sharding) -> Self {
+        Self {
+            keypair,
+            sharding,
+            listen_addresses: Vec::new(),
+            static_peers: Vec::new(),
+            reconnect: Backoff::default(),
+            agent: DEFAULT_AGENT.to_owned(),
+            limits: ConnectionLimits::default(),
+            max_rpc_size: DEFAULT_MAX_RPC_SIZE,
+            subscription_queue_len: DEFAULT_SUBSCRIPTION_QUEUE_LEN,
+            ping_interval: DEFAULT_PING_INTERVAL,
+            validator: None,
+        }
+    }
+}
+
+/// How many connections a node has. Static peers with a known peer id are exempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections in all. Default 150, as nwaku.
+    pub total: u32,
+    /// Inbound connections from one IP address; loopback is exempt. Default 5, as nwaku and go-waku.
+    pub per_ip: u32,
+    /// Connections with one peer. Default 2: both may dial each other at the same time.
+    pub per_peer: u32,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { total: 150, per_ip: 5, per_peer: 2 }
+    }
+}

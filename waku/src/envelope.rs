@@ -1,0 +1,54 @@
+//! A message on its way through the node.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use waku_proto::{EncodedMessage, MessageHash, PubsubTopic, WakuMessage};
+
+/// A message, the bytes it travels as, its pubsub topic and its hash, computed once and shared by everyone
+/// who looks at it. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope(Arc<Contents>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Contents {
+    pubsub_topic: PubsubTopic,
+    message: EncodedMessage,
+    hash: MessageHash,
+}
+
+impl Envelope {
+    pub(crate) fn new(pubsub_topic: PubsubTopic, message: EncodedMessage) -> Self {
+        let hash = message.hash(&pubsub_topic);
+        Self(Arc::new(Contents { pubsub_topic, message, hash }))
+    }
+
+    /// The pubsub topic it was relayed on.
+    pub fn pubsub_topic(&self) -> &PubsubTopic {
+        &self.0.pubsub_topic
+    }
+
+    /// The message.
+    pub fn message(&self) -> &WakuMessage {
+        self.0.message.message()
+    }
+
+    /// Its bytes on the wire.
+    pub fn bytes(&self) -> &Bytes {
+        self.0.message.bytes()
+    }
+
+    /// Its deterministic hash (14/WAKU2-MESSAGE).
+    pub fn hash(&self) -> MessageHash {
+        self.0.hash
+    }
+}
+
+/// What a subscription brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// A message.
+    Message(Envelope),
+    /// So many messages came at this point while the reader was too far behind to get them.
+    Missed(u64),
+}

@@ -1,0 +1,94 @@
+//! What a node counts. Plain counters; what to do with them is for the program.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Declares the counters, and a snapshot with the same fields.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $field:ident = $name:literal,)+) => {
+        /// The live counters, shared by all parts of a node.
+        #[derive(Debug, Default)]
+        pub(crate) struct Metrics {
+            $(pub(crate) $field: Counter,)+
+        }
+
+        impl Metrics {
+            pub(crate) fn snapshot(&self) -> MetricsSnapshot {
+                MetricsSnapshot { $($field: self.$field.get(),)+ }
+            }
+        }
+
+        /// The counters at one moment, since the node's start.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct MetricsSnapshot {
+            $($(#[$doc])* pub $field: u64,)+
+        }
+
+        impl MetricsSnapshot {
+            /// Every counter with its name.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($name, self.$field),)+].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages received from peers and found valid: `waku_relay_received_total`.
+    relay_received = "waku_relay_received_total",
+    /// Messages found invalid, their senders scored down: `waku_relay_rejected_total`.
+    relay_rejected = "waku_relay_rejected_total",
+    /// Messages not relayed, without blame: `waku_relay_ignored_total`.
+    relay_ignored = "waku_relay_ignored_total",
+    /// Of the ignored, those the busy validator had no room for: `waku_relay_validation_overflow_total`.
+    relay_validation_overflow = "waku_relay_validation_overflow_total",
+    /// Messages published: `waku_relay_published_total`.
+    relay_published = "waku_relay_published_total",
+    /// Publishes refused because all send queues were full: `waku_relay_publish_busy_total`.
+    relay_publish_busy = "waku_relay_publish_busy_total",
+    /// Messages dropped because one peer was too slow to take them: `waku_relay_send_dropped_total`.
+    relay_send_dropped = "waku_relay_send_dropped_total",
+    /// Messages a subscription's reader missed: `waku_relay_reader_missed_total`.
+    relay_reader_missed = "waku_relay_reader_missed_total",
+    /// Connections opened: `waku_connections_opened_total`.
+    connections_opened = "waku_connections_opened_total",
+    /// Inbound connections refused or failed before they were open: `waku_connections_refused_total`.
+    connections_refused = "waku_connections_refused_total",
+    /// Dials that failed: `waku_dials_failed_total`.
+    dials_failed = "waku_dials_failed_total",
+    /// Peers disconnected over their metadata: `waku_metadata_refused_total`.
+    metadata_refused = "waku_metadata_refused_total",
+    /// Peers disconnected over their score: `waku_peers_graylisted_total`.
+    peers_graylisted = "waku_peers_graylisted_total",
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn increment(&self) {
+        self.add(1);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_names_what_was_counted() {
+        let metrics = Metrics::default();
+        metrics.relay_received.increment();
+        metrics.relay_reader_missed.add(7);
+        let counted: Vec<_> = metrics.snapshot().named().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("waku_relay_received_total", 1), ("waku_relay_reader_missed_total", 7)]);
+    }
+}

@@ -1,0 +1,11 @@
+//! The swarm: transports, the behaviours mounted on it, and the one task that drives it.
+
+pub(crate) mod behaviour;
+pub(crate) mod codec;
+pub(crate) mod command;
+pub(crate) mod driver;
+pub(crate) mod keypair;
+pub(crate) mod listen;
+pub(crate) mod router;
+pub(crate) mod rpc;
+pub(crate) mod transport;

@@ -1,0 +1,58 @@
+//! What the handles ask of the driver.
+
+use std::collections::HashMap;
+
+use libp2p::Multiaddr;
+use tokio::sync::oneshot;
+use waku_proto::PubsubTopic;
+
+use crate::Envelope;
+use crate::relay::fan_out::{Interest, SubscriptionId};
+use crate::relay::queue::Reader;
+
+/// One request to the driver, most with a place for the answer. A dropped place means the node has stopped.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Publish {
+        envelope: Envelope,
+        reply: oneshot::Sender<Result<Published, Unpublished>>,
+    },
+    Subscribe {
+        interest: Interest,
+        reply: oneshot::Sender<(SubscriptionId, Reader)>,
+    },
+    /// Answered with false when the subscription has no content topics to change.
+    ChangeTopics {
+        id: SubscriptionId,
+        change: TopicChange,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Answered with false when the address names the node itself.
+    AddStaticPeer {
+        address: Multiaddr,
+        reply: oneshot::Sender<bool>,
+    },
+    /// Answered with false when there is no such static peer.
+    RemoveStaticPeer {
+        address: Multiaddr,
+        reply: oneshot::Sender<bool>,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) peers: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Unpublished {
+    NoPeers,
+    Duplicate,
+    Busy,
+}
+
+#[derive(Debug)]
+pub(crate) enum TopicChange {
+    Add(HashMap<Box<str>, PubsubTopic>),
+    Remove(Vec<Box<str>>),
+}

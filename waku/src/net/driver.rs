@@ -1,0 +1,313 @@
+//! The one task that owns the swarm.
+//!
+//! It never waits for a consumer: whatever it hands on goes into a bounded queue or is dropped and counted.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures::StreamExt as _;
+use libp2p::core::transport::ListenerId;
+use libp2p::gossipsub;
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+use waku_proto::PubsubTopic;
+
+use super::behaviour::{Behaviour, BehaviourEvent};
+use super::command::Command;
+use super::router::{Origin, Router};
+use crate::metadata;
+use crate::metrics::Metrics;
+use crate::peers::book::Book;
+use crate::peers::dial_error::innermost;
+use crate::peers::{Direction, DisconnectReason, PeerList, peer_id_of, static_peer_info};
+use crate::relay::behaviour::GRAYLIST_THRESHOLD;
+use crate::relay::pool::Judged;
+
+/// Commands and verdicts handled in a row before the swarm gets its turn.
+const BUDGET: u32 = 32;
+/// Time between two looks at the peers' scores, as in go-waku.
+const SCORE_INTERVAL: Duration = Duration::from_secs(6);
+/// How long peers get to take the end of their connections.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What the driver shows to the handles.
+#[derive(Debug)]
+pub(crate) struct Views {
+    pub(crate) peers: watch::Sender<PeerList>,
+    pub(crate) addresses: watch::Sender<Vec<Multiaddr>>,
+}
+
+/// Where the driver's work comes from, besides the swarm.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) verdicts: mpsc::Receiver<Judged<Origin>>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// The task's state.
+pub(crate) struct Driver {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) listeners: Vec<ListenerId>,
+    router: Router,
+    book: Book,
+    views: Views,
+    /// The peers are not as last shown.
+    peers_changed: bool,
+    metrics: Arc<Metrics>,
+}
+
+impl Driver {
+    pub(crate) fn new(swarm: Swarm<Behaviour>, router: Router, views: Views, metrics: Arc<Metrics>) -> Self {
+        Self {
+            swarm,
+            listeners: Vec::new(),
+            router,
+            book: Book::default(),
+            views,
+            peers_changed: false,
+            metrics,
+        }
+    }
+
+    /// Subscribes for as long as the node runs.
+    pub(crate) fn pin(&mut self, topic: &PubsubTopic) {
+        self.router.join(&mut self.swarm.behaviour_mut().gossipsub, topic);
+        self.tell_shards();
+    }
+
+    /// Works until it is stopped, then closes everything.
+    pub(crate) async fn run(mut self, mut inputs: Inputs) {
+        let mut score_check = interval(SCORE_INTERVAL);
+        let readers_gone = self.router.readers_gone();
+        let mut budget = BUDGET;
+        loop {
+            tokio::select! {
+                biased;
+                () = inputs.stop.cancelled() => break,
+                Some(command) = inputs.commands.recv(), if budget > 0 => {
+                    budget -= 1;
+                    self.on_command(command);
+                }
+                Some(judged) = inputs.verdicts.recv(), if budget > 0 => {
+                    budget -= 1;
+                    self.router.on_judged(&mut self.swarm.behaviour_mut().gossipsub, &judged);
+                }
+                () = readers_gone.notified() => {
+                    self.router.sweep(&mut self.swarm.behaviour_mut().gossipsub);
+                    self.tell_shards();
+                }
+                event = self.swarm.select_next_some() => {
+                    budget = BUDGET;
+                    self.on_swarm_event(event);
+                }
+                _ = score_check.tick() => self.drop_graylisted(),
+                // The swarm had its turn and nothing to say.
+                () = std::future::ready(()), if budget == 0 => budget = BUDGET,
+            }
+            self.show_peers();
+        }
+        self.close().await;
+    }
+
+    fn on_command(&mut self, command: Command) {
+        // A reply nobody waits for is no error: the caller gave up.
+        let behaviour = self.swarm.behaviour_mut();
+        match command {
+            Command::Publish { envelope, reply } => {
+                let peers: Vec<PeerId> = self.book.subscribers(envelope.pubsub_topic()).collect();
+                let outcome = self.router.publish(&mut behaviour.gossipsub, &envelope, &peers);
+                let _ = reply.send(outcome);
+            }
+            Command::Subscribe { interest, reply } => {
+                let subscription = self.router.subscribe(&mut behaviour.gossipsub, interest);
+                self.tell_shards();
+                // An unread reader is dropped here and swept away.
+                let _ = reply.send(subscription);
+            }
+            Command::ChangeTopics { id, change, reply } => {
+                let is_changed = self.router.change_topics(&mut behaviour.gossipsub, id, change);
+                self.tell_shards();
+                let _ = reply.send(is_changed);
+            }
+            Command::AddStaticPeer { address, reply } => {
+                let _ = reply.send(self.add_static_peer(address));
+            }
+            Command::RemoveStaticPeer { address, reply } => {
+                let is_removed = behaviour.peers.remove(&address);
+                if let Some(peer) = peer_id_of(&address) {
+                    behaviour.limits.remove_peer_id(&peer);
+                }
+                let _ = reply.send(is_removed);
+            }
+        }
+    }
+
+    /// Stays connected to a peer; false when the address is our own.
+    pub(crate) fn add_static_peer(&mut self, address: Multiaddr) -> bool {
+        if let Some(peer) = peer_id_of(&address) {
+            if peer == *self.swarm.local_peer_id() {
+                return false;
+            }
+            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
+        }
+        self.swarm.behaviour_mut().peers.add(address);
+        self.peers_changed = true;
+        true
+    }
+
+    pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                self.metrics.connections_opened.increment();
+                let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
+                let address = endpoint.get_remote_address().clone();
+                self.book.opened(peer_id, address, direction, SystemTime::now());
+                self.peers_changed = true;
+            }
+            SwarmEvent::ConnectionClosed { peer_id, endpoint, num_established, cause, .. } => {
+                let cause = cause.map_or_else(|| "by this node".to_owned(), |cause| innermost(&cause));
+                let (address, is_last) = (endpoint.get_remote_address(), num_established == 0);
+                self.book.closed(peer_id, address, is_last, cause, SystemTime::now());
+                self.peers_changed = true;
+            }
+            SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
+                tracing::debug!(%send_back_addr, error = innermost(&error), "inbound connection failed");
+                self.metrics.connections_refused.increment();
+            }
+            SwarmEvent::OutgoingConnectionError { .. } => self.metrics.dials_failed.increment(),
+            SwarmEvent::NewListenAddr { .. }
+            | SwarmEvent::ExpiredListenAddr { .. }
+            | SwarmEvent::ListenerClosed { .. } => self.show_addresses(),
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener error"),
+            _ => {}
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossipsub(event) => self.on_gossipsub_event(event),
+            BehaviourEvent::Metadata(metadata::behaviour::Event::Known { peer, metadata }) => {
+                self.book.told_metadata(peer, metadata);
+                self.peers_changed = true;
+            }
+            BehaviourEvent::Metadata(metadata::behaviour::Event::Refused { peer, refusal }) => {
+                tracing::info!(%peer, %refusal, "peer disconnected over its metadata");
+                self.metrics.metadata_refused.increment();
+                self.book.closing(peer, refusal.into());
+            }
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                let protocols = info.protocols.iter().map(ToString::to_string).collect();
+                self.book.identified(peer_id, info.agent_version, protocols);
+                self.peers_changed = true;
+            }
+            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => self.on_ping(peer, result),
+            BehaviourEvent::Peers(_) => self.peers_changed = true,
+            BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Limits(never) => match never {},
+        }
+    }
+
+    fn on_gossipsub_event(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
+                self.router.on_message(gossipsub, &message_id, propagation_source, message);
+            }
+            gossipsub::Event::Subscribed { peer_id, topic } => {
+                if let Ok(topic) = topic.as_str().parse() {
+                    self.book.subscribed(peer_id, topic);
+                    self.peers_changed = true;
+                }
+            }
+            gossipsub::Event::Unsubscribed { peer_id, topic } => {
+                if let Ok(topic) = topic.as_str().parse() {
+                    self.book.unsubscribed(peer_id, &topic);
+                    self.peers_changed = true;
+                }
+            }
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
+                let dropped = failed_messages.priority + failed_messages.non_priority;
+                tracing::debug!(peer = %peer_id, dropped, "peer too slow");
+                self.metrics.relay_send_dropped.add(dropped as u64);
+            }
+            gossipsub::Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    fn on_ping(&mut self, peer: PeerId, result: Result<Duration, ping::Failure>) {
+        match result {
+            Ok(round_trip) => {
+                self.book.pinged(peer, round_trip);
+                self.peers_changed = true;
+            }
+            // Nothing to conclude from that.
+            Err(ping::Failure::Unsupported) => {}
+            Err(failure) => self.disconnect(peer, DisconnectReason::PingFailed(failure.to_string())),
+        }
+    }
+
+    /// Gossipsub ignores peers of the worst scores, but keeps them connected.
+    fn drop_graylisted(&mut self) {
+        let gossipsub = &self.swarm.behaviour().gossipsub;
+        let scores =
+            self.book.peers().filter_map(|peer| Some((peer.peer_id, gossipsub.peer_score(&peer.peer_id)?)));
+        let graylisted: Vec<_> = scores.filter(|(_, score)| *score < GRAYLIST_THRESHOLD).collect();
+        for (peer, score) in graylisted {
+            self.metrics.peers_graylisted.increment();
+            #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
+            self.disconnect(peer, DisconnectReason::Graylisted { score: score as i64 });
+        }
+    }
+
+    fn disconnect(&mut self, peer: PeerId, reason: DisconnectReason) {
+        tracing::info!(%peer, %reason, "peer disconnected");
+        self.book.closing(peer, reason);
+        // Fails only when the peer is gone already.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn tell_shards(&mut self) {
+        self.swarm.behaviour_mut().metadata.set_shards(self.router.topics().filter_map(PubsubTopic::shard));
+    }
+
+    fn show_addresses(&self) {
+        self.views.addresses.send_replace(self.swarm.listeners().cloned().collect());
+    }
+
+    /// Shows the peers as they are, if they have changed.
+    pub(crate) fn show_peers(&mut self) {
+        if !std::mem::take(&mut self.peers_changed) {
+            return;
+        }
+        let now = Instant::now();
+        let static_peers = self.swarm.behaviour().peers.static_peers();
+        self.views.peers.send_replace(PeerList {
+            connected: self.book.peers().cloned().collect(),
+            static_peers: static_peers.map(|(address, peer)| static_peer_info(address, peer, now)).collect(),
+            disconnections: self.book.gone().cloned().collect(),
+        });
+    }
+
+    async fn close(mut self) {
+        for listener in std::mem::take(&mut self.listeners) {
+            self.swarm.remove_listener(listener);
+        }
+        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let closed = async {
+            while self.swarm.network_info().num_peers() > 0 {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if timeout(CLOSE_WITHIN, closed).await.is_err() {
+            tracing::debug!("some connections did not close in time");
+        }
+    }
+}

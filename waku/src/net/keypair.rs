@@ -1,0 +1,53 @@
+//! The node's identity key.
+
+use core::fmt;
+
+use libp2p::identity::{self, secp256k1};
+use thiserror::Error;
+
+use crate::PeerId;
+
+/// A secp256k1 key pair: the kind of key a peer id and an ENR (31/WAKU2-ENR) can share.
+#[derive(Clone)]
+pub struct Keypair(identity::Keypair);
+
+impl Keypair {
+    /// A new random key.
+    pub fn generate() -> Self {
+        Self(identity::Keypair::generate_secp256k1())
+    }
+
+    /// The key of 32 secret bytes, big-endian.
+    ///
+    /// # Errors
+    /// When the number is zero or not below the order of the curve.
+    pub fn from_secret(secret: [u8; 32]) -> Result<Self, InvalidSecret> {
+        let secret = secp256k1::SecretKey::try_from_bytes(secret).map_err(|_| InvalidSecret)?;
+        Ok(Self(secp256k1::Keypair::from(secret).into()))
+    }
+
+    /// The peer id that belongs to the key.
+    pub fn peer_id(&self) -> PeerId {
+        self.0.public().to_peer_id()
+    }
+
+    pub(crate) fn public(&self) -> identity::PublicKey {
+        self.0.public()
+    }
+
+    pub(crate) fn into_libp2p(self) -> identity::Keypair {
+        self.0
+    }
+}
+
+/// Shows the peer id only.
+impl fmt::Debug for Keypair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keypair").field(&self.peer_id()).finish()
+    }
+}
+
+/// Bytes that are not a secret key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a secp256k1 secret key: it must be between 1 and the order of the curve")]
+pub struct InvalidSecret;

@@ -1,0 +1,156 @@
+//! Opening the listeners, before the driver takes the swarm.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use libp2p::Multiaddr;
+use libp2p::core::transport::{ListenerId, TransportError};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::SwarmEvent;
+use thiserror::Error;
+use tokio::time::timeout;
+
+use super::driver::Driver;
+
+/// An address bound to no interface at all never becomes ready.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// An address that cannot be listened on.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// Another socket listens there.
+    #[error("cannot listen on {address}: the port is in use")]
+    InUse {
+        /// The address.
+        address: Multiaddr,
+    },
+    /// Neither `/ip4|ip6/…/tcp/…` nor that with `/ws`.
+    #[error("cannot listen on {address}: only TCP and WebSocket (/ws) over an IP address are supported")]
+    Unsupported {
+        /// The address.
+        address: Multiaddr,
+    },
+    /// The system refuses, for example an address of another machine.
+    #[error("cannot listen on {address}: {error}")]
+    Io {
+        /// The address.
+        address: Multiaddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// No interface has such an address.
+    #[error("cannot listen on {address}: no interface came up for it")]
+    NoInterface {
+        /// The address.
+        address: Multiaddr,
+    },
+}
+
+impl Driver {
+    /// Listens on all addresses and returns when each is ready. Other events are handled meanwhile.
+    pub(crate) async fn listen(&mut self, addresses: &[Multiaddr]) -> Result<(), ListenError> {
+        for address in addresses {
+            probe(address)?;
+            let id = self.swarm.listen_on(address.clone()).map_err(|error| listen_error(address, error))?;
+            self.listeners.push(id);
+            match timeout(READY_WITHIN, self.ready(id)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(ListenError::Io { address: address.clone(), error }),
+                Err(_) => return Err(ListenError::NoInterface { address: address.clone() }),
+            }
+        }
+        Ok(())
+    }
+
+    async fn ready(&mut self, id: ListenerId) -> io::Result<()> {
+        loop {
+            match self.swarm.select_next_some().await {
+                SwarmEvent::ListenerClosed { listener_id, reason: Err(error), .. } if listener_id == id => {
+                    return Err(error);
+                }
+                event => {
+                    let is_ready =
+                        matches!(event, SwarmEvent::NewListenAddr { listener_id, .. } if listener_id == id);
+                    self.on_swarm_event(event);
+                    if is_ready {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Fails when the port is taken. libp2p binds with `SO_REUSEPORT`, so that the system would let two nodes of
+/// one user share a port, and each would get a part of the connections.
+fn probe(address: &Multiaddr) -> Result<(), ListenError> {
+    let Some(socket) = socket_address(address) else {
+        return Err(ListenError::Unsupported { address: address.clone() });
+    };
+    if socket.port() == 0 {
+        return Ok(());
+    }
+    match TcpListener::bind(socket) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(ListenError::InUse { address: address.clone() })
+        }
+        Err(error) => Err(ListenError::Io { address: address.clone(), error }),
+    }
+}
+
+/// The socket of `/ip4|ip6/…/tcp/…[/ws]`.
+fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut protocols = address.iter();
+    let ip: IpAddr = match protocols.next()? {
+        Protocol::Ip4(ip) => ip.into(),
+        Protocol::Ip6(ip) => ip.into(),
+        _ => return None,
+    };
+    let Protocol::Tcp(port) = protocols.next()? else {
+        return None;
+    };
+    match (protocols.next(), protocols.next()) {
+        (None | Some(Protocol::Ws(_)), None) => Some(SocketAddr::new(ip, port)),
+        _ => None,
+    }
+}
+
+fn listen_error(address: &Multiaddr, error: TransportError<io::Error>) -> ListenError {
+    let address = address.clone();
+    match error {
+        TransportError::MultiaddrNotSupported(_) => ListenError::Unsupported { address },
+        TransportError::Other(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            ListenError::InUse { address }
+        }
+        TransportError::Other(error) => ListenError::Io { address, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_and_websocket_over_ip_are_supported() {
+        for address in ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"] {
+            assert!(probe(&address.parse().unwrap()).is_ok(), "{address}");
+        }
+        for address in ["/dns4/localhost/tcp/0", "/ip4/127.0.0.1/udp/0", "/ip4/127.0.0.1", "/memory/1"] {
+            let error = probe(&address.parse().unwrap()).unwrap_err();
+            assert!(matches!(error, ListenError::Unsupported { .. }), "{address}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_port_in_use_is_seen_although_libp2p_would_share_it() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address: Multiaddr =
+            format!("/ip4/127.0.0.1/tcp/{}", taken.local_addr().unwrap().port()).parse().unwrap();
+        assert!(matches!(probe(&address), Err(ListenError::InUse { address: named }) if named == address));
+        drop(taken);
+        assert!(probe(&address).is_ok());
+    }
+}

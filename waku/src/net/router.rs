@@ -1,0 +1,259 @@
+//! A message's way between gossipsub and the subscriptions of this node.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use libp2p::PeerId;
+use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
+use tokio::sync::Notify;
+use waku_proto::{Bytes, GossipId, PubsubTopic};
+
+use super::command::{Published, TopicChange, Unpublished};
+use crate::config::MAX_RPC_OVERHEAD;
+use crate::metrics::Metrics;
+use crate::relay::behaviour::{Gossipsub, PUBLISH_THRESHOLD, gossip_topic, topic_hash, topic_score_params};
+use crate::relay::fan_out::{FanOut, Interest, SubscriptionId};
+use crate::relay::outbox::Outbox;
+use crate::relay::pool::{Judged, Pool};
+use crate::relay::queue::{Reader, queue};
+use crate::relay::topics::TopicUsers;
+use crate::relay::validate;
+use crate::{Config, Envelope, Verdict};
+
+/// Where a message waiting for its verdict came from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    id: MessageId,
+    source: PeerId,
+}
+
+/// The relay's state beside gossipsub's own.
+#[derive(Debug)]
+pub(crate) struct Router {
+    local: PeerId,
+    fan_out: FanOut,
+    topics: TopicUsers,
+    outbox: Outbox,
+    validators: Option<Pool<Origin>>,
+    queue_len: usize,
+    max_inbound_rpc: usize,
+    readers_gone: Arc<Notify>,
+    metrics: Arc<Metrics>,
+}
+
+impl Router {
+    pub(crate) fn new(config: &Config, validators: Option<Pool<Origin>>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            local: config.keypair.peer_id(),
+            fan_out: FanOut::default(),
+            topics: TopicUsers::default(),
+            outbox: Outbox::default(),
+            validators,
+            queue_len: config.subscription_queue_len,
+            max_inbound_rpc: config.max_rpc_size + MAX_RPC_OVERHEAD,
+            readers_gone: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// Notified when [`Router::sweep`] has something to do.
+    pub(crate) fn readers_gone(&self) -> Arc<Notify> {
+        Arc::clone(&self.readers_gone)
+    }
+
+    /// The pubsub topics the node is subscribed to.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &PubsubTopic> {
+        self.topics.topics()
+    }
+
+    /// Judges a message from a peer, at once or later through the validator.
+    pub(crate) fn on_message(
+        &mut self,
+        gossipsub: &mut Gossipsub,
+        id: &MessageId,
+        source: PeerId,
+        message: gossipsub::Message,
+    ) {
+        // Only topics of ours come here; all of them parse.
+        let Ok(topic) = message.topic.as_str().parse::<PubsubTopic>() else {
+            self.report(gossipsub, id, &source, Verdict::Ignore);
+            return;
+        };
+        match (validate::inbound(topic, Bytes::from(message.data), self.max_inbound_rpc), &self.validators) {
+            (Err(flaw), _) => {
+                tracing::debug!(%source, %flaw, "message not relayed");
+                self.report(gossipsub, id, &source, flaw.verdict());
+            }
+            (Ok(envelope), None) => self.conclude(gossipsub, id, &source, &envelope, Verdict::Accept),
+            (Ok(envelope), Some(pool)) => {
+                let origin = Origin { id: id.clone(), source };
+                if pool.submit(origin, envelope).is_err() {
+                    self.metrics.relay_validation_overflow.increment();
+                    self.report(gossipsub, id, &source, Verdict::Ignore);
+                }
+            }
+        }
+    }
+
+    /// Takes a verdict of the validator.
+    pub(crate) fn on_judged(&mut self, gossipsub: &mut Gossipsub, judged: &Judged<Origin>) {
+        let Origin { id, source } = &judged.origin;
+        self.conclude(gossipsub, id, source, &judged.envelope, judged.verdict);
+    }
+
+    fn conclude(
+        &mut self,
+        gossipsub: &mut Gossipsub,
+        id: &MessageId,
+        source: &PeerId,
+        envelope: &Envelope,
+        verdict: Verdict,
+    ) {
+        self.report(gossipsub, id, source, verdict);
+        if verdict == Verdict::Accept {
+            self.deliver(envelope);
+        }
+    }
+
+    fn report(&mut self, gossipsub: &mut Gossipsub, id: &MessageId, source: &PeerId, verdict: Verdict) {
+        let (acceptance, counter) = match verdict {
+            Verdict::Accept => (MessageAcceptance::Accept, &self.metrics.relay_received),
+            Verdict::Reject => (MessageAcceptance::Reject, &self.metrics.relay_rejected),
+            Verdict::Ignore => (MessageAcceptance::Ignore, &self.metrics.relay_ignored),
+        };
+        counter.increment();
+        // False when gossipsub has forgotten the message: then it is only not forwarded.
+        gossipsub.report_message_validation_result(id, source, acceptance);
+    }
+
+    fn deliver(&self, envelope: &Envelope) {
+        self.metrics.relay_reader_missed.add(self.fan_out.deliver(envelope));
+    }
+
+    /// Publishes a message of our own; `peers` are those subscribed to its topic.
+    pub(crate) fn publish(
+        &mut self,
+        gossipsub: &mut Gossipsub,
+        envelope: &Envelope,
+        peers: &[PeerId],
+    ) -> Result<Published, Unpublished> {
+        let now = Instant::now();
+        if self.outbox.is_resting(now) {
+            self.metrics.relay_publish_busy.increment();
+            return Err(Unpublished::Busy);
+        }
+        let topic = topic_hash(envelope.pubsub_topic());
+        match gossipsub.publish(topic, envelope.bytes().to_vec()) {
+            Ok(_) => {}
+            Err(gossipsub::PublishError::AllQueuesFull(_)) => {
+                self.outbox.overflowed(GossipId::of(envelope.bytes()), now);
+                self.metrics.relay_publish_busy.increment();
+                return Err(Unpublished::Busy);
+            }
+            Err(gossipsub::PublishError::Duplicate) => self.publish_again(gossipsub, envelope, now)?,
+            // The size is checked against a smaller limit before, and there is nothing to sign or transform.
+            Err(error) => {
+                tracing::debug!(%error, "message not published");
+                return Err(Unpublished::NoPeers);
+            }
+        }
+        self.metrics.relay_published.increment();
+        self.deliver(envelope);
+        let is_sent_to =
+            |peer: &&PeerId| gossipsub.peer_score(peer).is_none_or(|score| score >= PUBLISH_THRESHOLD);
+        Ok(Published { peers: peers.iter().filter(is_sent_to).count() })
+    }
+
+    /// Sends what gossipsub holds for a duplicate although it never went out.
+    fn publish_again(
+        &mut self,
+        gossipsub: &mut Gossipsub,
+        envelope: &Envelope,
+        now: Instant,
+    ) -> Result<(), Unpublished> {
+        let id = GossipId::of(envelope.bytes());
+        if !self.outbox.take_unsent(id, now) {
+            return Err(Unpublished::Duplicate);
+        }
+        // Accepted once more, the message goes to the mesh. Without a mesh it would go nowhere.
+        let mesh = gossipsub.mesh_peers(&topic_hash(envelope.pubsub_topic())).count();
+        let message_id = MessageId::from(id.as_bytes().as_slice());
+        let is_sent = mesh > 0
+            && gossipsub.report_message_validation_result(
+                &message_id,
+                &self.local,
+                MessageAcceptance::Accept,
+            );
+        if is_sent { Ok(()) } else { Err(Unpublished::NoPeers) }
+    }
+
+    /// Opens a subscription.
+    pub(crate) fn subscribe(
+        &mut self,
+        gossipsub: &mut Gossipsub,
+        interest: Interest,
+    ) -> (SubscriptionId, Reader) {
+        for topic in interest.pubsub_topics() {
+            self.join(gossipsub, &topic);
+        }
+        let (writer, reader) = queue(self.queue_len, Arc::clone(&self.readers_gone));
+        (self.fan_out.add(writer, interest), reader)
+    }
+
+    /// Changes the content topics of a subscription; false when it has none.
+    pub(crate) fn change_topics(
+        &mut self,
+        gossipsub: &mut Gossipsub,
+        id: SubscriptionId,
+        change: TopicChange,
+    ) -> bool {
+        let Some(Interest::ContentTopics(topics)) = self.fan_out.interest(id) else {
+            return false;
+        };
+        let before = Interest::ContentTopics(topics.clone());
+        let mut topics = topics.clone();
+        match change {
+            TopicChange::Add(added) => topics.extend(added),
+            TopicChange::Remove(removed) => topics.retain(|topic, _| !removed.contains(topic)),
+        }
+        let after = Interest::ContentTopics(topics);
+        // Joined first, so that a topic in both is never left in between.
+        for topic in after.pubsub_topics() {
+            self.join(gossipsub, &topic);
+        }
+        for topic in before.pubsub_topics() {
+            self.leave(gossipsub, &topic);
+        }
+        self.fan_out.set_interest(id, after);
+        true
+    }
+
+    /// Ends the subscriptions nobody reads any more.
+    pub(crate) fn sweep(&mut self, gossipsub: &mut Gossipsub) {
+        for interest in self.fan_out.sweep() {
+            for topic in interest.pubsub_topics() {
+                self.leave(gossipsub, &topic);
+            }
+        }
+    }
+
+    /// Needs a topic, once more or for the first time.
+    pub(crate) fn join(&mut self, gossipsub: &mut Gossipsub, topic: &PubsubTopic) {
+        if !self.topics.acquire(topic) {
+            return;
+        }
+        let gossip_topic = gossip_topic(topic);
+        if let Err(error) = gossipsub.subscribe(&gossip_topic) {
+            tracing::error!(%topic, %error, "cannot subscribe");
+        }
+        if let Err(error) = gossipsub.set_topic_params(gossip_topic, topic_score_params()) {
+            tracing::error!(%topic, %error, "cannot score");
+        }
+    }
+
+    fn leave(&mut self, gossipsub: &mut Gossipsub, topic: &PubsubTopic) {
+        if self.topics.release(topic) {
+            gossipsub.unsubscribe(&gossip_topic(topic));
+        }
+    }
+}

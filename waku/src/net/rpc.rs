@@ -1,0 +1,25 @@
+//! Protocols of one request and one response, served over libp2p's request-response behaviour: unlike a
+//! raw stream it answers every request of a burst.
+
+use std::iter;
+
+use libp2p::StreamProtocol;
+use libp2p::request_response::{self, ProtocolSupport};
+
+use super::codec::{Codec, Limits, Protocol};
+
+/// Client and server of protocol `P`.
+pub(crate) type Rpc<P> = request_response::Behaviour<Codec<P>>;
+
+/// What happens on an [`Rpc`].
+pub(crate) type RpcEvent<P> = request_response::Event<<P as Protocol>::Request, <P as Protocol>::Response>;
+
+/// Client and server of protocol `P`.
+pub(crate) fn behaviour<P: Protocol>(limits: Limits) -> Rpc<P> {
+    // The codec keeps the finer times; this one ends what hangs between them.
+    let config = request_response::Config::default()
+        .with_request_timeout(limits.first_byte + 2 * limits.exchange)
+        .with_max_concurrent_streams(limits.streams);
+    let protocol = iter::once((StreamProtocol::new(P::ID), ProtocolSupport::Full));
+    Rpc::with_codec(Codec::new(limits), protocol, config)
+}

@@ -1,0 +1,220 @@
+//! The node's handle.
+
+use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::metrics::Metrics;
+use crate::net::behaviour::Behaviour;
+use crate::net::command::Command;
+use crate::net::driver::{Driver, Inputs, Views};
+use crate::net::listen::ListenError;
+use crate::net::router::Router;
+use crate::net::transport::{self, TransportError, with_peer_id};
+use crate::peers::PeerList;
+use crate::relay::pool::{Judge, Pool};
+use crate::{Config, MetricsSnapshot, Multiaddr, PeerId, Peers, Relay, Sharding};
+
+/// Commands on their way to the driver; whoever sends more waits.
+const COMMAND_QUEUE_LEN: usize = 256;
+
+/// A running node. Cheap to clone; it stops when it is told to, or when the last handle is dropped.
+///
+/// ```
+/// use waku::{Config, Delivery, Keypair, Node, Sharding, WakuMessage};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// let mut config = Config::new(Keypair::generate(), Sharding::auto(1, 8)?);
+/// config.listen_addresses = vec!["/ip4/127.0.0.1/tcp/0".parse()?];
+/// let alice = Node::spawn(config).await?;
+///
+/// let mut config = Config::new(Keypair::generate(), Sharding::auto(1, 8)?);
+/// config.static_peers = alice.listen_addresses();
+/// let bob = Node::spawn(config).await?;
+///
+/// let topic: waku::ContentTopic = "/toychat/2/huilong/proto".parse()?;
+/// let pubsub_topic = alice.sharding().pubsub_topic(&topic)?;
+/// let mut inbox = alice.relay().subscribe(topic.clone()).await?;
+///
+/// // Bob may publish as soon as he knows that Alice is subscribed.
+/// let knows_alice = |peers: &waku::PeerList| peers.connected.iter().any(|peer| peer.topics.contains(&pubsub_topic));
+/// bob.peers().watch().wait_for(knows_alice).await?;
+/// let message = WakuMessage::new(&topic, "hello", 1_681_964_442_000_000_000);
+/// let receipt = bob.relay().publish(message).await?;
+/// assert_eq!(receipt.peers, 1);
+///
+/// let Some(Delivery::Message(envelope)) = inbox.recv().await else { panic!("nothing came") };
+/// assert_eq!(envelope.hash(), receipt.hash);
+/// assert_eq!(envelope.message().payload, "hello");
+///
+/// bob.shutdown().await;
+/// alice.shutdown().await;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+/// What all handles of a node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) sharding: Sharding,
+    pub(crate) max_rpc_size: usize,
+    pub(crate) judge: Option<Judge>,
+    pub(crate) peers: watch::Receiver<PeerList>,
+    peer_id: PeerId,
+    addresses: watch::Receiver<Vec<Multiaddr>>,
+    commands: mpsc::Sender<Command>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    stopped: CancellationToken,
+    /// Stops the driver when the last handle is gone.
+    _stop_on_drop: DropGuard,
+}
+
+impl Shared {
+    pub(crate) async fn command(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).await.map_err(|_| Stopped)
+    }
+}
+
+impl Node {
+    /// Starts a node on the current Tokio runtime. When it returns, the listeners are up, and static peers
+    /// are being dialled.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on or the transports cannot be set up.
+    pub async fn spawn(config: Config) -> Result<Self, SpawnError> {
+        let peer_id = config.keypair.peer_id();
+        let metrics = Arc::new(Metrics::default());
+        let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE_LEN);
+        let (peers_view, peers) = watch::channel(PeerList::default());
+        let (addresses_view, addresses) = watch::channel(Vec::new());
+        let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
+
+        let judge = config.validator.clone().map(Judge::new);
+        let (pool, verdicts) = match judge.clone().map(Pool::new) {
+            Some((pool, verdicts)) => (Some(pool), verdicts),
+            // Closed from the start: no verdicts will come.
+            None => (None, mpsc::channel(1).1),
+        };
+        let router = Router::new(&config, pool, Arc::clone(&metrics));
+        let swarm = transport::swarm(config.keypair.clone(), Behaviour::new(&config)).await?;
+        let views = Views { peers: peers_view, addresses: addresses_view };
+        let mut driver = Driver::new(swarm, router, views, Arc::clone(&metrics));
+        start(&mut driver, &config).await?;
+
+        let inputs = Inputs { commands: command_queue, verdicts, stop: stop.clone() };
+        let has_stopped = stopped.clone().drop_guard();
+        tokio::spawn(async move {
+            Box::pin(driver.run(inputs)).await;
+            drop(has_stopped);
+        });
+        let shared = Shared {
+            sharding: config.sharding,
+            max_rpc_size: config.max_rpc_size,
+            judge,
+            peers,
+            peer_id,
+            addresses,
+            commands,
+            metrics,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+            stopped,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Closes the listeners and all connections, and returns when the node has ended. The ports are then
+    /// free. Subscriptions end after what they have in their queues. Stopping twice is fine.
+    pub async fn shutdown(&self) {
+        self.shared.stop.cancel();
+        self.shared.stopped.cancelled().await;
+    }
+
+    /// Waits until the node has ended, whoever stopped it.
+    pub async fn stopped(&self) {
+        self.shared.stopped.cancelled().await;
+    }
+
+    /// The node's identity.
+    pub fn local_peer_id(&self) -> PeerId {
+        self.shared.peer_id
+    }
+
+    /// The addresses the node listens on now, each with `/p2p/…` at its end: what others may dial.
+    pub fn listen_addresses(&self) -> Vec<Multiaddr> {
+        with_peer_id(&self.shared.addresses.borrow(), self.shared.peer_id)
+    }
+
+    /// Cluster, shards and the rule for content topics.
+    pub fn sharding(&self) -> &Sharding {
+        &self.shared.sharding
+    }
+
+    /// Publishing and receiving over the relay network.
+    pub fn relay(&self) -> Relay {
+        Relay { node: Arc::clone(&self.shared) }
+    }
+
+    /// The node's peers.
+    pub fn peers(&self) -> Peers {
+        Peers { node: Arc::clone(&self.shared) }
+    }
+
+    /// What the node has counted.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        self.shared.metrics.snapshot()
+    }
+}
+
+/// Brings a driver into the state a node begins with.
+async fn start(driver: &mut Driver, config: &Config) -> Result<(), ListenError> {
+    // Shards first: the first peer asks for them at once.
+    for shard in config.sharding.subscribed() {
+        driver.pin(&shard.into());
+    }
+    driver.listen(&config.listen_addresses).await?;
+    for address in &config.static_peers {
+        if !driver.add_static_peer(address.clone()) {
+            tracing::warn!(%address, "a static peer is this node itself; left out");
+        }
+    }
+    driver.show_peers();
+    Ok(())
+}
+
+/// A node that could not start.
+#[derive(Debug, Error)]
+pub enum SpawnError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system's DNS configuration cannot be read.
+    #[error("the DNS configuration cannot be read: {0}")]
+    Dns(io::Error),
+    /// Encryption cannot be set up with the identity.
+    #[error("encryption cannot be set up: {0}")]
+    Noise(String),
+}
+
+impl From<TransportError> for SpawnError {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::Dns(error) => Self::Dns(error),
+            TransportError::Noise(error) => Self::Noise(error.to_string()),
+        }
+    }
+}
+
+/// The node has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the node has stopped")]
+pub struct Stopped;

@@ -1,0 +1,146 @@
+//! The peers of a node: who is connected, and whom it stays connected to.
+
+mod backoff;
+pub(crate) mod behaviour;
+pub(crate) mod book;
+pub(crate) mod dial_error;
+mod dialer;
+mod slots;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libp2p::{Multiaddr, PeerId};
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+use self::dialer::State;
+use crate::Stopped;
+use crate::net::command::Command;
+use crate::node::Shared;
+
+pub use self::backoff::Backoff;
+pub use self::book::{Direction, DisconnectReason, Disconnection, PeerInfo};
+pub(crate) use self::dialer::peer_id_of;
+
+/// Looks at and changes a node's peers. Cheap to clone; keeps the node running.
+#[derive(Debug, Clone)]
+pub struct Peers {
+    pub(crate) node: Arc<Shared>,
+}
+
+impl Peers {
+    /// The peers as they are now.
+    pub fn list(&self) -> PeerList {
+        self.node.peers.borrow().clone()
+    }
+
+    /// The peers, watched: wait with [`watch::Receiver::wait_for`] until they are as you want them.
+    pub fn watch(&self) -> watch::Receiver<PeerList> {
+        self.node.peers.clone()
+    }
+
+    /// Connects to the peer at this address and stays connected to it. The address may end in `/p2p/…`, and
+    /// then no other peer is accepted there. Names (`/dns4/…`) are looked up at every dial. Adding an
+    /// address again changes nothing.
+    ///
+    /// Returns at once; whether and why a dial failed is in [`PeerList::static_peers`].
+    ///
+    /// # Errors
+    /// When the address names this node, or the node has stopped.
+    pub async fn add_static(&self, address: Multiaddr) -> Result<(), AddPeerError> {
+        let (reply, answer) = oneshot::channel();
+        self.node.command(Command::AddStaticPeer { address, reply }).await?;
+        if answer.await.map_err(|_| Stopped)? { Ok(()) } else { Err(AddPeerError::OwnPeerId) }
+    }
+
+    /// No longer stays connected to the peer at this address, written as it was added. A connection that is
+    /// open stays open. False when there was no such static peer.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn remove_static(&self, address: Multiaddr) -> Result<bool, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.node.command(Command::RemoveStaticPeer { address, reply }).await?;
+        answer.await.map_err(|_| Stopped)
+    }
+}
+
+/// The peers at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeerList {
+    /// The connected peers, by peer id.
+    pub connected: Vec<PeerInfo>,
+    /// The static peers, by address.
+    pub static_peers: Vec<StaticPeerInfo>,
+    /// The last 64 disconnections, oldest first.
+    pub disconnections: Vec<Disconnection>,
+}
+
+impl PeerList {
+    /// A connected peer.
+    pub fn get(&self, peer_id: PeerId) -> Option<&PeerInfo> {
+        self.connected.iter().find(|peer| peer.peer_id == peer_id)
+    }
+
+    /// The last disconnection of a peer.
+    pub fn last_disconnection(&self, peer_id: PeerId) -> Option<&Disconnection> {
+        self.disconnections.iter().rev().find(|gone| gone.peer_id == peer_id)
+    }
+}
+
+/// A peer the node stays connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticPeerInfo {
+    /// The address it was added by.
+    pub address: Multiaddr,
+    /// Its identity: from the address, or from the present connection.
+    pub peer_id: Option<PeerId>,
+    /// Where the node is with it.
+    pub state: StaticPeerState,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Why the last dial failed; `None` once connected.
+    pub last_error: Option<String>,
+}
+
+/// Where a node is with a static peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaticPeerState {
+    /// It will be dialled so long after the list was made.
+    Waiting(Duration),
+    /// It is being dialled.
+    Dialing,
+    /// It is connected.
+    Connected,
+}
+
+/// The public view of a static peer.
+pub(crate) fn static_peer_info(
+    address: &Multiaddr,
+    peer: &dialer::StaticPeer,
+    now: Instant,
+) -> StaticPeerInfo {
+    StaticPeerInfo {
+        address: address.clone(),
+        peer_id: peer.peer_id,
+        state: match peer.state {
+            State::Waiting { until } => StaticPeerState::Waiting(until.saturating_duration_since(now)),
+            State::Dialing => StaticPeerState::Dialing,
+            State::Connected { .. } => StaticPeerState::Connected,
+        },
+        failures: peer.failures,
+        last_error: peer.last_error.clone(),
+    }
+}
+
+/// A static peer that cannot be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AddPeerError {
+    /// The address ends in this node's own peer id.
+    #[error("the address is this node's own")]
+    OwnPeerId,
+    /// The node has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
