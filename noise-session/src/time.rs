@@ -43,6 +43,11 @@ impl UnixTime {
         Self(since_epoch)
     }
 
+    /// The time `secs` seconds after the epoch.
+    pub fn from_secs(secs: u64) -> Self {
+        Self(Duration::from_secs(secs))
+    }
+
     /// Whole seconds since the epoch.
     pub fn as_secs(self) -> u64 {
         self.0.as_secs()
