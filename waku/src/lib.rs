@@ -28,7 +28,7 @@ pub mod relay;
 mod sharding;
 
 pub use libp2p::{Multiaddr, PeerId};
-pub use waku_proto::{self as proto, ContentTopic, MessageHash, PubsubTopic, Shard, WakuMessage};
+pub use waku_proto::{self as proto, Bytes, ContentTopic, MessageHash, PubsubTopic, Shard, WakuMessage};
 
 pub use config::{
     Config, ConnectionLimits, DEFAULT_AGENT, DEFAULT_MAX_RPC_SIZE, DEFAULT_PING_INTERVAL,

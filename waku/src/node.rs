@@ -14,7 +14,7 @@ use crate::net::driver::{Driver, Inputs, Views};
 use crate::net::listen::ListenError;
 use crate::net::router::Router;
 use crate::net::transport::{self, TransportError, with_peer_id};
-use crate::peers::PeerList;
+use crate::peers::{AddPeerError, PeerList};
 use crate::relay::pool::{Judge, Pool};
 use crate::{Config, MetricsSnapshot, Multiaddr, PeerId, Peers, Relay, Sharding};
 
@@ -89,8 +89,13 @@ impl Node {
     /// are being dialled.
     ///
     /// # Errors
-    /// When an address cannot be listened on or the transports cannot be set up.
+    /// When an address cannot be listened on or dialled, or the transports cannot be set up.
     pub async fn spawn(config: Config) -> Result<Self, SpawnError> {
+        // Boxed: what is moved about at start would make every caller's future large.
+        Box::pin(Self::build(config)).await
+    }
+
+    async fn build(config: Config) -> Result<Self, SpawnError> {
         let peer_id = config.keypair.peer_id();
         let metrics = Arc::new(Metrics::default());
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE_LEN);
@@ -176,15 +181,17 @@ impl Node {
 }
 
 /// Brings a driver into the state a node begins with.
-async fn start(driver: &mut Driver, config: &Config) -> Result<(), ListenError> {
+async fn start(driver: &mut Driver, config: &Config) -> Result<(), SpawnError> {
     // Shards first: the first peer asks for them at once.
     for shard in config.sharding.subscribed() {
         driver.pin(&shard.into());
     }
     driver.listen(&config.listen_addresses).await?;
     for address in &config.static_peers {
-        if !driver.add_static_peer(address.clone()) {
-            tracing::warn!(%address, "a static peer is this node itself; left out");
+        match driver.add_static_peer(address.clone()) {
+            // The nodes of a fleet may share one list.
+            Err(AddPeerError::OwnPeerId) => tracing::warn!(%address, "a static peer is this node; left out"),
+            added => added?,
         }
     }
     driver.show_peers();
@@ -197,6 +204,9 @@ pub enum SpawnError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A static peer cannot be dialled.
+    #[error(transparent)]
+    StaticPeer(#[from] AddPeerError),
     /// The system's DNS configuration cannot be read.
     #[error("the DNS configuration cannot be read: {0}")]
     Dns(io::Error),

@@ -47,11 +47,11 @@ impl Peers {
     /// Returns at once; whether and why a dial failed is in [`PeerList::static_peers`].
     ///
     /// # Errors
-    /// When the address names this node, or the node has stopped.
+    /// When the address cannot be dialled or names this node, or the node has stopped.
     pub async fn add_static(&self, address: Multiaddr) -> Result<(), AddPeerError> {
         let (reply, answer) = oneshot::channel();
         self.node.command(Command::AddStaticPeer { address, reply }).await?;
-        if answer.await.map_err(|_| Stopped)? { Ok(()) } else { Err(AddPeerError::OwnPeerId) }
+        answer.await.map_err(|_| Stopped)?
     }
 
     /// No longer stays connected to the peer at this address, written as it was added. A connection that is
@@ -135,10 +135,18 @@ pub(crate) fn static_peer_info(
 }
 
 /// A static peer that cannot be added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AddPeerError {
+    /// The address is of a kind the node does not speak.
+    #[error(
+        "{address} cannot be dialled: only TCP and WebSocket over an IP address or a DNS name are supported"
+    )]
+    Unsupported {
+        /// The address.
+        address: Multiaddr,
+    },
     /// The address ends in this node's own peer id.
-    #[error("the address is this node's own")]
+    #[error("the address of the peer is this node's own")]
     OwnPeerId,
     /// The node has stopped.
     #[error(transparent)]

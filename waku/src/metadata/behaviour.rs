@@ -1,11 +1,11 @@
 //! Asks every new peer for its metadata, answers the same question, and closes on a bad answer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::task::{Context, Poll};
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
-use libp2p::request_response::{InboundRequestId, Message, OutboundFailure, OutboundRequestId};
+use libp2p::request_response::{Message, OutboundFailure, OutboundRequestId};
 use libp2p::swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm,
@@ -32,8 +32,8 @@ pub(crate) struct Behaviour {
     cluster: u16,
     shards: Vec<u16>,
     asked: HashMap<OutboundRequestId, PeerId>,
-    /// Peers to close once they have been answered, so that they learn the reason too.
-    closing: HashMap<InboundRequestId, PeerId>,
+    /// Peers found unfit; one reason each is enough.
+    refused: HashSet<PeerId>,
     actions: VecDeque<ToSwarm<Event, THandlerInEvent<Rpc<MetadataProtocol>>>>,
 }
 
@@ -44,7 +44,7 @@ impl Behaviour {
             cluster,
             shards: Vec::new(),
             asked: HashMap::new(),
-            closing: HashMap::new(),
+            refused: HashSet::new(),
             actions: VecDeque::new(),
         }
     }
@@ -75,32 +75,26 @@ impl Behaviour {
                     None => {}
                 }
             }
-            RpcEvent::<MetadataProtocol>::ResponseSent { request_id, .. }
-            | RpcEvent::<MetadataProtocol>::InboundFailure { request_id, .. } => {
-                if let Some(peer) = self.closing.remove(&request_id) {
-                    self.close(peer);
-                }
-            }
+            RpcEvent::<MetadataProtocol>::ResponseSent { .. }
+            | RpcEvent::<MetadataProtocol>::InboundFailure { .. } => {}
         }
     }
 
     fn on_message(&mut self, peer: PeerId, message: Message<Metadata, Metadata>) {
         match message {
-            Message::Request { request_id, request, channel } => {
-                let verdict = judge_request(self.cluster, &request);
-                let answered = self.rpc.send_response(channel, self.own_metadata()).is_ok();
-                if let Err(refusal) = verdict {
+            Message::Request { request, channel, .. } => {
+                // An unfit peer is answered too, so that it learns the reason. It is closed when our own
+                // question is answered, which shows that the peer has read it and knows as much.
+                if let Err(refusal) = judge_request(self.cluster, &request) {
                     self.report(peer, refusal);
-                    if answered {
-                        self.closing.insert(request_id, peer);
-                    } else {
-                        self.close(peer);
-                    }
                 }
+                // Fails only when the connection is gone.
+                let _ = self.rpc.send_response(channel, self.own_metadata());
             }
             Message::Response { request_id, response } => {
                 self.asked.remove(&request_id);
                 match judge_response(self.cluster, &response) {
+                    Ok(()) if self.refused.contains(&peer) => self.close(peer),
                     Ok(()) => {
                         let event = Event::Known { peer, metadata: response };
                         self.actions.push_back(ToSwarm::GenerateEvent(event));
@@ -117,7 +111,9 @@ impl Behaviour {
     }
 
     fn report(&mut self, peer: PeerId, refusal: MetadataRefusal) {
-        self.actions.push_back(ToSwarm::GenerateEvent(Event::Refused { peer, refusal }));
+        if self.refused.insert(peer) {
+            self.actions.push_back(ToSwarm::GenerateEvent(Event::Refused { peer, refusal }));
+        }
     }
 
     fn close(&mut self, peer_id: PeerId) {
@@ -158,7 +154,7 @@ impl NetworkBehaviour for Behaviour {
             }
             FromSwarm::ConnectionClosed(closed) if closed.remaining_established == 0 => {
                 self.asked.retain(|_, peer| *peer != closed.peer_id);
-                self.closing.retain(|_, peer| *peer != closed.peer_id);
+                self.refused.remove(&closed.peer_id);
             }
             _ => {}
         }

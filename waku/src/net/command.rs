@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use waku_proto::PubsubTopic;
 
 use crate::Envelope;
+use crate::peers::AddPeerError;
 use crate::relay::fan_out::{Interest, SubscriptionId};
 use crate::relay::queue::Reader;
 
@@ -27,10 +28,9 @@ pub(crate) enum Command {
         change: TopicChange,
         reply: oneshot::Sender<bool>,
     },
-    /// Answered with false when the address names the node itself.
     AddStaticPeer {
         address: Multiaddr,
-        reply: oneshot::Sender<bool>,
+        reply: oneshot::Sender<Result<(), AddPeerError>>,
     },
     /// Answered with false when there is no such static peer.
     RemoveStaticPeer {

@@ -18,11 +18,12 @@ use waku_proto::PubsubTopic;
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::command::Command;
 use super::router::{Origin, Router};
+use super::transport::is_dialable;
 use crate::metadata;
 use crate::metrics::Metrics;
 use crate::peers::book::Book;
 use crate::peers::dial_error::innermost;
-use crate::peers::{Direction, DisconnectReason, PeerList, peer_id_of, static_peer_info};
+use crate::peers::{AddPeerError, Direction, DisconnectReason, PeerList, peer_id_of, static_peer_info};
 use crate::relay::behaviour::GRAYLIST_THRESHOLD;
 use crate::relay::pool::Judged;
 
@@ -146,17 +147,20 @@ impl Driver {
         }
     }
 
-    /// Stays connected to a peer; false when the address is our own.
-    pub(crate) fn add_static_peer(&mut self, address: Multiaddr) -> bool {
+    /// Stays connected to a peer from now on.
+    pub(crate) fn add_static_peer(&mut self, address: Multiaddr) -> Result<(), AddPeerError> {
+        if !is_dialable(&address) {
+            return Err(AddPeerError::Unsupported { address });
+        }
         if let Some(peer) = peer_id_of(&address) {
             if peer == *self.swarm.local_peer_id() {
-                return false;
+                return Err(AddPeerError::OwnPeerId);
             }
             self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
         }
         self.swarm.behaviour_mut().peers.add(address);
         self.peers_changed = true;
-        true
+        Ok(())
     }
 
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {

@@ -1,10 +1,11 @@
 //! TCP and WebSocket, each with Noise, and Yamux or Mplex over it.
 
+use std::time::Duration;
+
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::Config as SwarmConfig;
 use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
 use libp2p_mplex::Config as Mplex;
-use std::time::Duration;
 use thiserror::Error;
 
 use super::behaviour::Behaviour;
@@ -50,7 +51,65 @@ fn swarm_config(config: SwarmConfig) -> SwarmConfig {
     config.with_idle_connection_timeout(IDLE_TIMEOUT)
 }
 
+/// True for addresses these transports can dial: TCP over an IP address or a name, with or without
+/// (secure) WebSocket, or a name that stands for such addresses (`/dnsaddr/…`).
+pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
+    let is_end = |protocol: Option<Protocol<'_>>| matches!(protocol, None | Some(Protocol::P2p(_)));
+    let mut protocols = address.iter();
+    match protocols.next() {
+        Some(Protocol::Dnsaddr(_)) => return is_end(protocols.next()),
+        Some(
+            Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_),
+        ) => {}
+        _ => return false,
+    }
+    if !matches!(protocols.next(), Some(Protocol::Tcp(_))) {
+        return false;
+    }
+    match protocols.next() {
+        Some(Protocol::Ws(_) | Protocol::Wss(_)) => is_end(protocols.next()),
+        Some(Protocol::Tls) => matches!(protocols.next(), Some(Protocol::Ws(_))) && is_end(protocols.next()),
+        end => is_end(end),
+    }
+}
+
 /// Addresses with the peer id after them, as others dial them.
 pub(crate) fn with_peer_id(addresses: &[Multiaddr], peer_id: PeerId) -> Vec<Multiaddr> {
     addresses.iter().map(|address| address.clone().with(Protocol::P2p(peer_id))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_and_websocket_addresses_can_be_dialled() {
+        let peer = Keypair::generate().peer_id();
+        for address in [
+            "/ip4/192.0.2.1/tcp/60000",
+            "/ip6/::1/tcp/60000/ws",
+            "/dns4/node.example/tcp/443/wss",
+            "/dns6/node.example/tcp/443/tls/ws",
+            "/dns/node.example/tcp/60000",
+            "/dnsaddr/node.example",
+        ] {
+            let address: Multiaddr = address.parse().unwrap();
+            assert!(is_dialable(&address), "{address}");
+            assert!(is_dialable(&address.clone().with(Protocol::P2p(peer))), "{address}/p2p");
+        }
+    }
+
+    #[test]
+    fn other_addresses_cannot_be_dialled() {
+        for address in [
+            "/ip4/192.0.2.1/udp/60000/quic-v1",
+            "/ip4/192.0.2.1",
+            "/tcp/60000",
+            "/memory/1",
+            "/ip4/192.0.2.1/tcp/60000/tls",
+            "/ip4/192.0.2.1/tcp/60000/ws/http",
+        ] {
+            assert!(!is_dialable(&address.parse().unwrap()), "{address}");
+        }
+    }
 }

@@ -1,0 +1,11 @@
+//! The node over real sockets on loopback.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
+mod connecting;
+mod lifecycle;
+mod metadata;
+mod raw_peer;
+mod relaying;
+mod scene;
+mod subscribing;
+mod validating;
