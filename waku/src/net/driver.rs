@@ -138,11 +138,7 @@ impl Driver {
                 let _ = reply.send(self.add_static_peer(address));
             }
             Command::RemoveStaticPeer { address, reply } => {
-                let is_removed = behaviour.peers.remove(&address);
-                if let Some(peer) = peer_id_of(&address) {
-                    behaviour.limits.remove_peer_id(&peer);
-                }
-                let _ = reply.send(is_removed);
+                let _ = reply.send(self.remove_static_peer(&address));
             }
         }
     }
@@ -163,12 +159,24 @@ impl Driver {
         Ok(())
     }
 
+    fn remove_static_peer(&mut self, address: &Multiaddr) -> bool {
+        let Behaviour { peers, limits, .. } = self.swarm.behaviour_mut();
+        let is_removed = peers.remove(address);
+        if let Some(peer) = peer_id_of(address)
+            && !peers.static_peers().any(|(address, _)| peer_id_of(address) == Some(peer))
+        {
+            limits.remove_peer_id(&peer);
+        }
+        is_removed
+    }
+
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
                 self.metrics.connections_opened.increment();
                 let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
+                tracing::info!(peer = %peer_id, ?direction, "connection opened");
                 let address = endpoint.get_remote_address().clone();
                 self.book.opened(peer_id, address, direction, SystemTime::now());
                 self.peers_changed = true;
@@ -176,6 +184,7 @@ impl Driver {
             SwarmEvent::ConnectionClosed { peer_id, endpoint, num_established, cause, .. } => {
                 let cause = cause.map_or_else(|| "by this node".to_owned(), |cause| innermost(&cause));
                 let (address, is_last) = (endpoint.get_remote_address(), num_established == 0);
+                tracing::info!(peer = %peer_id, %cause, "connection closed");
                 self.book.closed(peer_id, address, is_last, cause, SystemTime::now());
                 self.peers_changed = true;
             }
@@ -184,9 +193,11 @@ impl Driver {
                 self.metrics.connections_refused.increment();
             }
             SwarmEvent::OutgoingConnectionError { .. } => self.metrics.dials_failed.increment(),
-            SwarmEvent::NewListenAddr { .. }
-            | SwarmEvent::ExpiredListenAddr { .. }
-            | SwarmEvent::ListenerClosed { .. } => self.show_addresses(),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.views.addresses.send_modify(|shown| shown.push(address));
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.no_longer_listening(&[address]),
+            SwarmEvent::ListenerClosed { addresses, .. } => self.no_longer_listening(&addresses),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener error"),
             _ => {}
         }
@@ -279,8 +290,8 @@ impl Driver {
         self.swarm.behaviour_mut().metadata.set_shards(self.router.topics().filter_map(PubsubTopic::shard));
     }
 
-    fn show_addresses(&self) {
-        self.views.addresses.send_replace(self.swarm.listeners().cloned().collect());
+    fn no_longer_listening(&self, addresses: &[Multiaddr]) {
+        self.views.addresses.send_modify(|shown| shown.retain(|address| !addresses.contains(address)));
     }
 
     /// Shows the peers as they are, if they have changed.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use libp2p::Multiaddr;
 use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::multiaddr::Protocol;
@@ -75,10 +75,18 @@ impl Driver {
                         matches!(event, SwarmEvent::NewListenAddr { listener_id, .. } if listener_id == id);
                     self.on_swarm_event(event);
                     if is_ready {
+                        self.take_ready_events();
                         return Ok(());
                     }
                 }
             }
+        }
+    }
+
+    /// A listener on all interfaces has an address for each of them.
+    fn take_ready_events(&mut self) {
+        while let Some(event) = self.swarm.select_next_some().now_or_never() {
+            self.on_swarm_event(event);
         }
     }
 }

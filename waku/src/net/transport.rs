@@ -5,7 +5,6 @@ use std::time::Duration;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::Config as SwarmConfig;
 use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
-use libp2p_mplex::Config as Mplex;
 use thiserror::Error;
 
 use super::behaviour::Behaviour;
@@ -34,10 +33,10 @@ pub(crate) async fn swarm(
 ) -> Result<Swarm<Behaviour>, TransportError> {
     let swarm = SwarmBuilder::with_existing_identity(keypair.into_libp2p())
         .with_tokio()
-        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, (yamux::Config::default, Mplex::new))?
+        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, (yamux::Config::default, mplex))?
         .with_dns()
         .map_err(TransportError::Dns)?
-        .with_websocket(noise::Config::new, (yamux::Config::default, Mplex::new))
+        .with_websocket(noise::Config::new, (yamux::Config::default, mplex))
         .await
         .map_err(|error| TransportError::Dns(std::io::Error::other(error)))?
         .with_behaviour(|_| behaviour)
@@ -45,6 +44,14 @@ pub(crate) async fn swarm(
         .with_swarm_config(swarm_config)
         .build();
     Ok(swarm)
+}
+
+/// Mplex has no flow control: a peer may fill every stream's buffer with frames of 1 MiB, so that both are
+/// kept small. A full buffer stops reading from that peer alone.
+fn mplex() -> libp2p_mplex::Config {
+    let mut config = libp2p_mplex::Config::new();
+    config.set_max_num_streams(64).set_max_buffer_size(8);
+    config
 }
 
 fn swarm_config(config: SwarmConfig) -> SwarmConfig {

@@ -73,12 +73,20 @@ impl Behaviour {
             return;
         };
         let now = Instant::now();
+        let is_connected = failure.peer_id.is_some_and(|peer| self.connected.contains(&peer));
         match (failure.error, failure.peer_id) {
             // It came to us between the decision and the dial.
-            (DialError::DialPeerConditionFalse(_), Some(peer)) if self.connected.contains(&peer) => {
+            (DialError::DialPeerConditionFalse(_), Some(peer)) if is_connected => {
                 self.dialer.connected(peer, Some(&address), now);
             }
-            (error, _) => self.dialer.dial_failed(&address, describe(error), now, &mut UnwrapErr(SysRng)),
+            (error, _) => {
+                let description = describe(error);
+                // A peer with two addresses is dialled at one of them at a time.
+                if !matches!(error, DialError::DialPeerConditionFalse(_)) {
+                    tracing::warn!(%address, error = description, "static peer not reached");
+                }
+                self.dialer.dial_failed(&address, description, now, &mut UnwrapErr(SysRng));
+            }
         }
         self.changed = true;
     }

@@ -56,15 +56,9 @@ async fn addresses_that_cannot_be_listened_on_are_named_in_the_error() {
             "{error}"
         );
     }
-    // An address of no interface of this machine (TEST-NET-1).
-    let error = spawn_on("/ip4/192.0.2.1/tcp/0").await.unwrap_err();
+    // An address of no interface of this machine (TEST-NET-3).
+    let error = spawn_on("/ip4/203.0.113.1/tcp/0").await.unwrap_err();
     assert!(matches!(&error, SpawnError::Listen(ListenError::Io { .. })), "{error}");
-}
-
-#[tokio::test]
-async fn all_interfaces_can_be_listened_on() {
-    let a = spawn_on("/ip4/0.0.0.0/tcp/0").await.unwrap();
-    assert!(!a.listen_addresses().is_empty());
 }
 
 #[tokio::test]
