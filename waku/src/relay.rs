@@ -28,6 +28,35 @@ pub use self::subscription::{ChangeTopicsError, RelaySubscription};
 pub use self::validate::{Validator, Verdict};
 
 /// Publishes and subscribes. Cheap to clone; keeps the node running.
+///
+/// ```
+/// use waku::{Config, Delivery, Filter, Keypair, Node, PublishError, Sharding, WakuMessage};
+///
+/// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+/// let node = Node::spawn(Config::new(Keypair::generate(), Sharding::fixed(16, [32, 64])?)).await?;
+/// let relay = node.relay();
+///
+/// // Two content topics, on shard 32, the first; later one of them and a new one.
+/// let chats: Filter = ["/chat/1/one/proto".parse()?, "/chat/1/two/proto".parse()?].into_iter().collect();
+/// let mut inbox = relay.subscribe(chats).await?;
+/// inbox.add_content_topics(["/chat/1/three/proto".parse()?]).await?;
+/// inbox.remove_content_topics(["/chat/1/two/proto".parse()?]).await?;
+///
+/// // Nobody is connected.
+/// let message = WakuMessage::new(&"/chat/1/one/proto".parse()?, "hello", 1_681_964_442_000_000_000);
+/// assert_eq!(relay.publish(message).await, Err(PublishError::NoPeers));
+///
+/// node.shutdown().await;
+/// while let Some(delivery) = inbox.recv().await {
+///     match delivery {
+///         Delivery::Message(envelope) => println!("{} on {}", envelope.hash(), envelope.pubsub_topic()),
+///         Delivery::Missed(count) => println!("{count} messages came too fast"),
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Relay {
     pub(crate) node: Arc<Shared>,

@@ -11,7 +11,7 @@ use libp2p::gossipsub;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use waku_proto::PubsubTopic;
 
@@ -31,6 +31,9 @@ use crate::relay::pool::Judged;
 const BUDGET: u32 = 32;
 /// Time between two looks at the peers' scores, as in go-waku.
 const SCORE_INTERVAL: Duration = Duration::from_secs(6);
+/// Time between two lists of the peers: with peers of many topics one takes milliseconds to make, and a
+/// peer can change its topics thousands of times a second.
+const SHOW_INTERVAL: Duration = Duration::from_millis(50);
 /// How long peers get to take the end of their connections.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,7 @@ pub(crate) struct Driver {
     views: Views,
     /// The peers are not as last shown.
     peers_changed: bool,
+    peers_shown: Instant,
     metrics: Arc<Metrics>,
 }
 
@@ -70,6 +74,7 @@ impl Driver {
             book: Book::default(),
             views,
             peers_changed: false,
+            peers_shown: Instant::now(),
             metrics,
         }
     }
@@ -86,6 +91,7 @@ impl Driver {
         let readers_gone = self.router.readers_gone();
         let mut budget = BUDGET;
         loop {
+            let next_show = self.peers_shown + SHOW_INTERVAL;
             tokio::select! {
                 biased;
                 () = inputs.stop.cancelled() => break,
@@ -106,10 +112,13 @@ impl Driver {
                     self.on_swarm_event(event);
                 }
                 _ = score_check.tick() => self.drop_graylisted(),
+                () = sleep_until(next_show.into()), if self.peers_changed => self.show_peers(),
                 // The swarm had its turn and nothing to say.
                 () = std::future::ready(()), if budget == 0 => budget = BUDGET,
             }
-            self.show_peers();
+            if self.peers_changed && next_show <= Instant::now() {
+                self.show_peers();
+            }
         }
         self.close().await;
     }
@@ -135,10 +144,15 @@ impl Driver {
                 let _ = reply.send(is_changed);
             }
             Command::AddStaticPeer { address, reply } => {
-                let _ = reply.send(self.add_static_peer(address));
+                let outcome = self.add_static_peer(address);
+                // Whoever looks after the answer sees the change.
+                self.show_peers();
+                let _ = reply.send(outcome);
             }
             Command::RemoveStaticPeer { address, reply } => {
-                let _ = reply.send(self.remove_static_peer(&address));
+                let is_removed = self.remove_static_peer(&address);
+                self.show_peers();
+                let _ = reply.send(is_removed);
             }
         }
     }
@@ -294,12 +308,11 @@ impl Driver {
         self.views.addresses.send_modify(|shown| shown.retain(|address| !addresses.contains(address)));
     }
 
-    /// Shows the peers as they are, if they have changed.
+    /// Shows the peers as they are.
     pub(crate) fn show_peers(&mut self) {
-        if !std::mem::take(&mut self.peers_changed) {
-            return;
-        }
         let now = Instant::now();
+        self.peers_changed = false;
+        self.peers_shown = now;
         let static_peers = self.swarm.behaviour().peers.static_peers();
         self.views.peers.send_replace(PeerList {
             connected: self.book.peers().cloned().collect(),
