@@ -10,8 +10,8 @@
 //! As in WireGuard there are three places for a session: *next*, whose third message is on its way; *current*, which is
 //! sent on; *previous*, which is still received on for a while. When both parties start at once the one with the lower
 //! public key has priority, and where two sessions come about all the same, the one with the larger initiation stamp
-//! wins on both sides. And as in WireGuard silence is noticed: who received something and has nothing to say says so in
-//! an empty message, and who said something and hears nothing makes a new session.
+//! wins on both sides. And silence is noticed: who said something that wants an answer, and hears nothing at all, makes a
+//! new session.
 
 mod exchange;
 mod initiation;
@@ -202,13 +202,14 @@ impl Manager {
         }
     }
 
-    /// Seals a message on the current session and returns its index.
+    /// Seals a message on the current session and returns its index. With `wants_answer` the other party is one that
+    /// answers such a message: if nothing at all is heard of it, a new session is made.
     ///
     /// # Errors
     /// [`SendError`]; nothing is sent then.
-    pub fn send(&mut self, now: Now, plaintext: &[u8]) -> Result<u64, SendError> {
+    pub fn send(&mut self, now: Now, plaintext: &[u8], wants_answer: bool) -> Result<u64, SendError> {
         let live = self.slots.current.as_mut().ok_or(SendError::NoSession)?;
-        let sealed = live.seal(now.instant, plaintext)?;
+        let sealed = live.seal(now.instant, plaintext, wants_answer)?;
         let index = sealed.index;
         let place = Place::Session(live.session.id());
         self.outputs.push_back(Output::Transmit { place, payload: sealed.payload });
@@ -283,9 +284,6 @@ impl Manager {
         if self.slots.renewal_due(now.instant) {
             self.renew(now);
         }
-        if self.slots.keepalive_due(now.instant) {
-            self.say_nothing(now);
-        }
         if self.retry.at.is_some_and(|at| at <= now.instant) {
             self.start_attempt(now, rng);
         }
@@ -313,7 +311,7 @@ impl Manager {
                 self.handle_third(now, outcome);
             }
         } else if self.slots.is_answered_third(now.instant, payload) {
-            self.say_nothing(now);
+            self.confirm(now);
         }
     }
 
@@ -371,7 +369,7 @@ impl Manager {
         let live = Live::new(now.instant, outcome);
         self.outputs.push_back(Output::Listen(live.session.id()));
         if self.establish(live, data) {
-            self.say_nothing(now);
+            self.confirm(now);
         }
     }
 
@@ -392,10 +390,10 @@ impl Manager {
         is_current
     }
 
-    /// An empty message on the current session: the initiator's third message came, or whatever it said since.
-    fn say_nothing(&mut self, now: Now) {
+    /// An empty message on the current session, which tells the initiator that its third message came.
+    fn confirm(&mut self, now: Now) {
         // It can fail only once the session is exhausted, and then it is being renewed.
-        let _ = self.send(now, &[]);
+        let _ = self.send(now, &[], false);
     }
 
     fn handle_transport(&mut self, now: Now, payload: &PayloadV2<'_>) {

@@ -65,8 +65,9 @@ impl FromStr for Code {
     type Err = CodeError;
 
     fn from_str(typed: &str) -> Result<Self, CodeError> {
-        let text: Zeroizing<String> =
-            Zeroizing::new(typed.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '\u{2013}')).collect());
+        let text: Zeroizing<String> = Zeroizing::new(
+            typed.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '\u{2013}')).collect(),
+        );
         if text.is_empty() {
             return Err(CodeError::Empty);
         }
@@ -88,7 +89,8 @@ fn from_digits(digits: &str) -> Result<Code, CodeError> {
 fn from_checked_digits(digits: &str) -> Result<Code, CodeError> {
     let (number, check) = digits.split_at_checked(DIGITS).ok_or(CodeError::WrongLength(digits.len()))?;
     // The check covers numbers above 64 bits too, so that a slip in the first digits is still called a slip.
-    let slip = number.parse().ok().map(check_digits).zip(check.parse().ok()).is_none_or(|(a, b): (u64, u64)| a != b);
+    let slip =
+        number.parse().ok().map(check_digits).zip(check.parse().ok()).is_none_or(|(a, b): (u64, u64)| a != b);
     if slip { Err(CodeError::WrongCheckDigits) } else { from_digits(number) }
 }
 
@@ -131,7 +133,9 @@ pub enum CodeError {
     #[error("no code was given; type the digits that the app shows")]
     Empty,
     /// A digit was mistyped, or two were exchanged.
-    #[error("the check digits do not match: one of the digits is wrong; compare them with the app and type them again")]
+    #[error(
+        "the check digits do not match: one of the digits is wrong; compare them with the app and type them again"
+    )]
     WrongCheckDigits,
     /// Too many or too few characters.
     #[error("a code has 22 digits (20 without the check digits) or 13 letters and digits, this has {0}")]
@@ -158,8 +162,12 @@ mod tests {
 
     #[test]
     fn is_read_as_it_is_shown_however_it_is_spaced() {
-        for typed in ["0008-1985-5292-1648-6895-81", "0008 1985 5292 1648 6895 81", "0008198552921648689581", " 0008-1985-5292-1648-6895 81\n"]
-        {
+        for typed in [
+            "0008-1985-5292-1648-6895-81",
+            "0008 1985 5292 1648 6895 81",
+            "0008198552921648689581",
+            " 0008-1985-5292-1648-6895 81\n",
+        ] {
             assert_eq!(typed.parse(), Ok(Code(EXAMPLE)), "{typed}");
         }
     }

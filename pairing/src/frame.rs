@@ -38,6 +38,11 @@ impl Frame {
         wire::Envelope { frames: vec![wire::Frame { kind: Some(kind) }], pad: Vec::new() }.encode_to_vec()
     }
 
+    /// Whether the other side answers it.
+    pub(crate) fn wants_answer(self) -> bool {
+        matches!(self, Self::Ping(_) | Self::Confirm { .. })
+    }
+
     /// The frames of an envelope. Those of a kind this version does not know are passed over; an envelope that makes
     /// no sense has none.
     pub(crate) fn decode_all(plaintext: &[u8]) -> Vec<Self> {

@@ -52,19 +52,9 @@ pub(crate) struct Hello {
 /// What a message says beyond who sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    HelloApp {
-        requires_sas: bool,
-        commitment: [u8; 32],
-    },
-    HelloNodeManager {
-        requires_sas: bool,
-        n_app: [u8; 32],
-        answers: [u8; 32],
-    },
-    Reject {
-        reason: Reason,
-        answers: [u8; 32],
-    },
+    HelloApp { requires_sas: bool, commitment: [u8; 32] },
+    HelloNodeManager { requires_sas: bool, n_app: [u8; 32], answers: [u8; 32] },
+    Reject { reason: Reason, answers: [u8; 32] },
 }
 
 /// The random name of one run of `pair`.
@@ -75,7 +65,9 @@ impl Hello {
     pub(crate) fn encode(&self, signer: &Identity, topic: &[u8; 32]) -> Vec<u8> {
         let (kind, flags, nonce, answers) = match self.kind {
             Kind::HelloApp { requires_sas, commitment } => (1, u8::from(requires_sas), commitment, [0; 32]),
-            Kind::HelloNodeManager { requires_sas, n_app, answers } => (2, u8::from(requires_sas), n_app, answers),
+            Kind::HelloNodeManager { requires_sas, n_app, answers } => {
+                (2, u8::from(requires_sas), n_app, answers)
+            }
             Kind::Reject { reason, answers } => (3, reason.into(), [0; 32], answers),
         };
         let label = self.label.as_str().as_bytes();
@@ -110,7 +102,8 @@ impl Hello {
         }
         let time = u64::from_be_bytes(fields.take()?);
         let attempt = fields.take()?;
-        let identity = IdentityKey::from_bytes(&fields.take::<IDENTITY_LEN>()?).ok_or(HelloError::BadIdentity)?;
+        let identity =
+            IdentityKey::from_bytes(&fields.take::<IDENTITY_LEN>()?).ok_or(HelloError::BadIdentity)?;
         let noise = PublicKey::from(fields.take::<32>()?);
         let (nonce, answers) = (fields.take()?, fields.take()?);
         let [label_len] = fields.take()?;
@@ -133,7 +126,12 @@ impl Hello {
 }
 
 fn signed_digest(topic: &[u8; 32], signed: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(b"snm-pairing/1 sig").chain_update(topic).chain_update(signed).finalize().into()
+    Sha256::new()
+        .chain_update(b"snm-pairing/1 sig")
+        .chain_update(topic)
+        .chain_update(signed)
+        .finalize()
+        .into()
 }
 
 /// `th = SHA-256(HELLO_APP plaintext || HELLO_NODE_MANAGER plaintext)`, which the session is keyed to.

@@ -42,7 +42,8 @@ impl Seed {
 
     fn secp256k1_secret(&self, label: &[u8]) -> (SigningKey, Zeroizing<[u8; 32]>) {
         for counter in 0..=u8::MAX {
-            let secret = hkdf::<32>(b"status-node-manager/seed/1", self.0.as_ref(), &[label, &[counter]].concat());
+            let secret =
+                hkdf::<32>(b"status-node-manager/seed/1", self.0.as_ref(), &[label, &[counter]].concat());
             if let Ok(key) = SigningKey::from_slice(secret.as_ref()) {
                 return (key, secret);
             }
@@ -94,7 +95,8 @@ impl Identity {
 
     /// ECDSA over a SHA-256 digest, deterministic (RFC 6979), with low s.
     pub(crate) fn sign(&self, digest: &[u8; 32]) -> [u8; SIGNATURE_LEN] {
-        let signature: Signature = self.signing.sign_prehash(digest).expect("a digest of 32 bytes can be signed");
+        let signature: Signature =
+            self.signing.sign_prehash(digest).expect("a digest of 32 bytes can be signed");
         signature.normalize_s().to_bytes().into()
     }
 }

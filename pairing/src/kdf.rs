@@ -65,7 +65,8 @@ impl fmt::Debug for CodeKeys {
 
 fn stretch(code: &Code) -> Zeroizing<[u8; 32]> {
     let (memory, passes, lanes) = ARGON2_COST;
-    let params = Params::new(memory, passes, lanes, Some(32)).expect("the protocol's cost is within Argon2's bounds");
+    let params =
+        Params::new(memory, passes, lanes, Some(32)).expect("the protocol's cost is within Argon2's bounds");
     let mut stretched = Zeroizing::new([0; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(code.to_bytes().as_ref(), STRETCH_SALT, stretched.as_mut())
@@ -90,10 +91,16 @@ mod tests {
     /// The protocol's published vector.
     #[test]
     fn derives_what_the_vector_says() {
-        assert_eq!(hex(stretch(&code()).as_ref()), "0b373698971e243f1a7e54b50121a64084dfc165ec0b7fbc4a60b0e8fe3c4167");
+        assert_eq!(
+            hex(stretch(&code()).as_ref()),
+            "0b373698971e243f1a7e54b50121a64084dfc165ec0b7fbc4a60b0e8fe3c4167"
+        );
         let keys = CodeKeys::derive(&code());
         assert_eq!(hex(&keys.topic), "80d9362c6106e8879e99b40011b2adae955cc917d00f648a0fd193ec80c9ea98");
-        assert_eq!(hex(keys.app.key.as_ref()), "c949b2ffa61253a9ad479bd07b3887ef9ea1cb41e2b6e7fa01f6afe67369b558");
+        assert_eq!(
+            hex(keys.app.key.as_ref()),
+            "c949b2ffa61253a9ad479bd07b3887ef9ea1cb41e2b6e7fa01f6afe67369b558"
+        );
         assert_eq!(hex(keys.app.tag.as_bytes()), "d8aa829a0c0cd55435b01ef30c535cee");
         assert_eq!(
             hex(keys.node_manager.key.as_ref()),

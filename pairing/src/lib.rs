@@ -1,5 +1,4 @@
 //! The Status Node Manager pairing protocol.
-#![allow(dead_code)]
 
 pub mod code;
 mod frame;
@@ -9,12 +8,14 @@ mod generated;
 pub mod hello;
 pub mod identity;
 pub mod kdf;
+pub mod party;
+mod profile;
 pub mod reason;
 pub mod record;
 pub mod sas;
 pub mod store;
-mod topic;
 #[cfg(test)]
 mod testing;
+mod topic;
 #[cfg(test)]
 mod vector;

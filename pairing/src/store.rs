@@ -40,13 +40,20 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Every pairing that something is kept of.
+    pub fn pairings(&self) -> Vec<PairingId> {
+        self.peers.keys().chain(self.tombstones.keys()).copied().collect()
+    }
+
     /// Applies changes in memory.
     pub fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
                 Change::PutPeer(record) => _ = self.peers.insert(record.id(), (**record).clone()),
                 Change::RemovePeer(id) => _ = self.peers.remove(id),
-                Change::PutTombstone(tombstone) => _ = self.tombstones.insert(tombstone.id(), (**tombstone).clone()),
+                Change::PutTombstone(tombstone) => {
+                    _ = self.tombstones.insert(tombstone.id(), (**tombstone).clone())
+                }
                 Change::RemoveTombstone(id) => _ = self.tombstones.remove(id),
             }
         }

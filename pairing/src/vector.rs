@@ -112,7 +112,8 @@ fn the_pairings_secret_and_its_topic_are_the_vectors() {
         topic::rendezvous(&root, 20_370).as_str(),
         "/status-node-manager/1/r-d6b25d019b43fb5b940d0685d70ccfc9/proto"
     );
-    let prologue = [b"status-node-manager/session/1".as_slice(), root.expand::<32>(b"snm/1 prologue").as_ref()].concat();
+    let prologue =
+        [b"status-node-manager/session/1".as_slice(), root.expand::<32>(b"snm/1 prologue").as_ref()].concat();
     assert_eq!(
         hex(prologue),
         "7374617475732d6e6f64652d6d616e616765722f73657373696f6e2f318bd0992b5202c3c461b4e5ef05393ca5768519eb9685740133326ac382214799"

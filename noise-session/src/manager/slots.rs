@@ -8,7 +8,7 @@ use super::link::Link;
 use crate::key::PublicKey;
 use crate::pattern::Role;
 use crate::payload::PayloadV2;
-use crate::session::{Content, Opened, SealError, Sealed, Session, SessionId};
+use crate::session::{Opened, SealError, Sealed, Session, SessionId};
 use crate::time::Instant;
 
 /// How long a session is received on after its successor was first heard on.
@@ -25,10 +25,7 @@ const THIRD_RETRY: Duration = Duration::from_secs(1);
 const THIRD_REPEATS: u32 = 4;
 /// How often at most a repeated third message is answered.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(1);
-/// A party that received something and has had nothing to say for so long says nothing, in an empty message.
-const KEEPALIVE: Duration = Duration::from_secs(10);
-/// A party that said something and has heard nothing for so long makes a new session: above [`KEEPALIVE`] by what a
-/// slow network takes both ways.
+/// A party that said something that wants an answer, and has heard nothing for so long, makes a new session.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A session and what its handshake leaves to remember.
@@ -43,10 +40,8 @@ pub(super) struct Live {
     peer_boot: [u8; 16],
     third: Vec<u8>,
     confirmed: Instant,
-    /// When we said the first thing that has not been followed by anything of theirs.
+    /// When we said the first thing that wants an answer and has not been followed by anything of theirs.
     unanswered: Option<Instant>,
-    /// When they said the first thing that we have not followed by anything.
-    owing: Option<Instant>,
 }
 
 impl Live {
@@ -63,15 +58,18 @@ impl Live {
             third,
             confirmed: now,
             unanswered: None,
-            owing: None,
         }
     }
 
     /// Seals a message of ours.
-    pub(super) fn seal(&mut self, now: Instant, plaintext: &[u8]) -> Result<Sealed, SealError> {
+    pub(super) fn seal(
+        &mut self,
+        now: Instant,
+        plaintext: &[u8],
+        wants_answer: bool,
+    ) -> Result<Sealed, SealError> {
         let sealed = self.session.seal(plaintext)?;
-        self.owing = None;
-        if !plaintext.is_empty() {
+        if wants_answer {
             self.unanswered.get_or_insert(now);
         }
         Ok(sealed)
@@ -81,9 +79,6 @@ impl Live {
         let opened = self.session.open(now, payload).ok()?;
         self.heard = now;
         self.unanswered = None;
-        if matches!(&opened.content, Content::Data(plaintext) if !plaintext.is_empty()) {
-            self.owing.get_or_insert(now);
-        }
         Some(opened)
     }
 
@@ -236,25 +231,16 @@ impl Slots {
         self.renew_at().is_some_and(|at| at <= now)
     }
 
-    /// Whether it is time to say nothing, because we owe an answer and have none.
-    pub(super) fn keepalive_due(&self, now: Instant) -> bool {
-        self.keepalive_at().is_some_and(|at| at <= now)
-    }
-
     /// When something here is due.
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Instant> {
         let expiry = [&self.current, &self.previous].into_iter().flatten().map(|live| live.heard + EXPIRY);
         let repeat = self.repeat.as_ref().map(|repeat| repeat.at);
-        expiry.chain(self.renew_at()).chain(self.keepalive_at()).chain(repeat).chain(self.erase_previous)
+        expiry.chain(self.renew_at()).chain(repeat).chain(self.erase_previous)
     }
 
     fn renew_at(&self) -> Option<Instant> {
         let current = self.current.as_ref().filter(|_| !self.renewing)?;
         let unanswered = current.unanswered.map(|since| since + ANSWER_TIMEOUT);
         Some(unanswered.map_or(current.renew_at(), |at| at.min(current.renew_at())))
-    }
-
-    fn keepalive_at(&self) -> Option<Instant> {
-        self.current.as_ref()?.owing.map(|since| since + KEEPALIVE)
     }
 }

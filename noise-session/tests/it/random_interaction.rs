@@ -16,6 +16,8 @@ use waku_noise_session::time::Instant;
 use crate::manager::{at, links};
 
 const RUNS: u64 = 10_000;
+/// What every other message is answered with.
+const ANSWER: [u8; 6] = *b"answer";
 
 struct Side {
     manager: Manager,
@@ -106,17 +108,26 @@ impl Run {
                 assert_eq!(sent, Some(&*plaintext), "seed {}: received what was not sent", self.seed);
                 let before = self.sides[side].received.insert((session, index), plaintext.to_vec());
                 assert!(before.is_none(), "seed {}: received twice", self.seed);
+                if *plaintext != ANSWER {
+                    self.say(side, &ANSWER, false);
+                }
             }
             _ => {}
         }
     }
 
+    /// Says something that the other side answers; false without a session.
     fn send(&mut self, side: usize) -> bool {
         let text = self.rng.next_u64().to_be_bytes();
-        let Some(session) = self.sides[side].manager.session() else { return false };
-        let index = self.sides[side].manager.send(at(self.now), &text).unwrap();
-        self.sent[side].insert((session, index), text.to_vec());
+        let sent = self.say(side, &text, true);
         self.drain(side);
+        sent
+    }
+
+    fn say(&mut self, side: usize, text: &[u8], wants_answer: bool) -> bool {
+        let Some(session) = self.sides[side].manager.session() else { return false };
+        let index = self.sides[side].manager.send(at(self.now), text, wants_answer).unwrap();
+        self.sent[side].insert((session, index), text.to_vec());
         true
     }
 
@@ -199,10 +210,16 @@ impl Run {
         let sessions = [0, 1].map(|side| self.sides[side].manager.session());
         assert!(sessions[0].is_some() && sessions[0] == sessions[1], "seed {}: {sessions:?}", self.seed);
         for side in 0..2 {
-            let before = self.sides[1 - side].received.len();
+            let before = [side, 1 - side].map(|side| self.sides[side].received.len());
             assert!(self.send(side));
-            self.advance(Duration::from_secs(4));
-            assert_eq!(self.sides[1 - side].received.len(), before + 1, "seed {}: not received", self.seed);
+            self.advance(Duration::from_secs(8));
+            let after = [side, 1 - side].map(|side| self.sides[side].received.len());
+            assert_eq!(
+                after,
+                before.map(|before| before + 1),
+                "seed {}: not received or not answered",
+                self.seed
+            );
         }
     }
 }

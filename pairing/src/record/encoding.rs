@@ -125,7 +125,10 @@ impl Exchange {
                 })
             }
             Self::Manager(ManagerExchange { n_nm, compare }) => {
-                wire::exchange::Side::Manager(wire::ManagerExchange { n_nm: n_nm.to_vec(), compare: *compare })
+                wire::exchange::Side::Manager(wire::ManagerExchange {
+                    n_nm: n_nm.to_vec(),
+                    compare: *compare,
+                })
             }
         };
         wire::Exchange { side: Some(side) }
@@ -228,7 +231,9 @@ pub enum RecordError {
     #[error("the record is damaged")]
     Damaged,
     /// Written by a later version.
-    #[error("the record has format {0}, this version reads format {FORMAT}; use the newer version that wrote it")]
+    #[error(
+        "the record has format {0}, this version reads format {FORMAT}; use the newer version that wrote it"
+    )]
     UnknownFormat(u8),
     /// The checksum matches and the content still makes no sense.
     #[error("the record's field {0} makes no sense")]
