@@ -7,6 +7,7 @@
 
 mod attacks;
 mod crashes;
+mod endpoint;
 mod mishaps;
 mod pairing;
 mod random_interaction;

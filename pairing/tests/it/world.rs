@@ -198,7 +198,7 @@ impl World {
                         machine.party.as_mut().unwrap().handle_save_failed(now);
                     }
                 }
-                Output::Publish { topic, payload } => self.publish(side, topic, payload),
+                Output::Publish { topic, payload } => self.publish(side, &topic, &payload),
                 Output::Event(event) => machine.events.push(event),
             }
         }
@@ -208,15 +208,15 @@ impl World {
         self.rng.next_u32() % 100 < percent
     }
 
-    fn publish(&mut self, from: usize, topic: ContentTopic, payload: Vec<u8>) {
-        self.sides[from].published.push((topic.clone(), payload.clone()));
+    fn publish(&mut self, from: usize, topic: &ContentTopic, payload: &[u8]) {
+        self.sides[from].published.push((topic.clone(), payload.to_vec()));
         for to in
             (0..self.sides.len()).filter(|to| *to != from && (self.hears)(from, *to)).collect::<Vec<_>>()
         {
             for _ in 0..=u32::from(self.chance(self.doubled)) {
                 if !self.chance(self.loss) {
                     let jitter = self.latency.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
-                    self.send(to, self.latency / 2 + jitter, topic.clone(), payload.clone());
+                    self.send(to, self.latency / 2 + jitter, topic.clone(), payload.to_vec());
                 }
             }
         }

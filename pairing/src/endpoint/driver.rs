@@ -1,0 +1,205 @@
+//! The driver: moves bytes between core, channel and store.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rand_core::CryptoRng;
+use tokio::sync::{broadcast, mpsc};
+use waku_proto::WakuMessage;
+
+use super::handle::{Command, CommandError, PartyCommand, Reply};
+use crate::channel::{Channel, ChannelEvent};
+use crate::party::{Event, Output, Party, PingError};
+use crate::record::PairingId;
+use crate::store::PeerStore;
+
+/// 35/WAKU2-NOISE payloads have this version.
+const NOISE_VERSION: u32 = 2;
+/// Pings that wait for their answer; the oldest is given up when there are more.
+const MAX_PINGS: usize = 64;
+
+/// The future that lets a party live. Run it until it ends.
+pub struct Driver<C, S> {
+    party: Party,
+    channel: C,
+    store: S,
+    rng: Box<dyn CryptoRng + Send>,
+    commands: mpsc::Receiver<Command>,
+    events: broadcast::Sender<Event>,
+    pings: Vec<WaitingPing>,
+}
+
+struct WaitingPing {
+    pairing: PairingId,
+    id: u64,
+    reply: Reply<Duration, PingError>,
+}
+
+enum Wake {
+    Command(Command),
+    Channel(ChannelEvent),
+    Deadline,
+    /// Nobody holds a handle any more.
+    Abandoned,
+}
+
+impl<C: Channel, S: PeerStore> Driver<C, S> {
+    pub(super) fn new(
+        party: Party,
+        channel: C,
+        store: S,
+        rng: Box<dyn CryptoRng + Send>,
+        commands: mpsc::Receiver<Command>,
+        events: broadcast::Sender<Event>,
+    ) -> Self {
+        Self { party, channel, store, rng, commands, events, pings: Vec::new() }
+    }
+
+    /// Runs until the party is closed or all its handles are dropped.
+    ///
+    /// # Errors
+    /// [`ChannelClosed`] when the network went away for good.
+    pub async fn run(mut self) -> Result<(), ChannelClosed> {
+        self.drain();
+        loop {
+            match poll_fn(|cx| self.poll_wake(cx)).await {
+                Wake::Command(Command::Close(reply)) => {
+                    self.leave();
+                    _ = reply.send(Ok(()));
+                    return Ok(());
+                }
+                Wake::Command(Command::Party(command)) => self.handle_command(command),
+                Wake::Channel(ChannelEvent::Message(message)) => self.handle_message(&message),
+                Wake::Channel(ChannelEvent::Up) => self.party.handle_network_up(self.channel.now()),
+                Wake::Channel(ChannelEvent::Closed) => return Err(ChannelClosed),
+                Wake::Deadline => self.party.handle_timeout(self.channel.now(), &mut *self.rng),
+                Wake::Abandoned => {
+                    self.leave();
+                    return Ok(());
+                }
+            }
+            self.drain();
+        }
+    }
+
+    fn poll_wake(&mut self, cx: &mut Context<'_>) -> Poll<Wake> {
+        if let Poll::Ready(command) = self.commands.poll_recv(cx) {
+            return Poll::Ready(command.map_or(Wake::Abandoned, Wake::Command));
+        }
+        if self.channel.poll_deadline(self.party.poll_timeout(), cx).is_ready() {
+            return Poll::Ready(Wake::Deadline);
+        }
+        self.channel.poll_event(cx).map(Wake::Channel)
+    }
+
+    fn handle_message(&mut self, message: &WakuMessage) {
+        if message.version != Some(NOISE_VERSION) {
+            return;
+        }
+        if let Ok(topic) = message.content_topic.parse() {
+            let now = self.channel.now();
+            self.party.handle_message(now, &mut *self.rng, &topic, &message.payload);
+        }
+    }
+
+    fn handle_command(&mut self, command: PartyCommand) {
+        let now = self.channel.now();
+        let (party, rng) = (&mut self.party, &mut *self.rng);
+        match command {
+            PartyCommand::Offer(keys, reply) => {
+                let result = party.offer(now, keys);
+                self.answer(reply, result);
+            }
+            PartyCommand::Pair(keys, reply) => {
+                let result = party.pair(now, rng, keys);
+                self.answer(reply, result);
+            }
+            PartyCommand::Cancel(reply) => {
+                party.cancel(now, rng);
+                self.answer(reply, Ok(()));
+            }
+            PartyCommand::Digits(pairing, typed, reply) => {
+                let result = party.digits(now, rng, pairing, typed);
+                self.answer(reply, result);
+            }
+            PartyCommand::Rename(pairing, alias, reply) => {
+                let result = party.rename(pairing, alias);
+                self.answer(reply, result);
+            }
+            PartyCommand::Unpair(pairing, reply) => {
+                let result = party.unpair(now, rng, pairing);
+                self.answer(reply, result);
+            }
+            PartyCommand::Ping(pairing, reply) => match party.ping(now, rng, pairing) {
+                Ok(id) => self.wait_for_pong(WaitingPing { pairing, id, reply }),
+                Err(error) => self.answer(reply, Err(error)),
+            },
+            PartyCommand::Peers(reply) => {
+                let peers = party.peers().collect();
+                self.answer(reply, Ok(peers));
+            }
+        }
+    }
+
+    /// Answers a command once what it changed is in the store. Whoever asked may have gone.
+    fn answer<T, E: std::error::Error + 'static>(&mut self, reply: Reply<T, E>, result: Result<T, E>) {
+        let answer =
+            if self.drain() { result.map_err(CommandError::from) } else { Err(CommandError::NotSaved) };
+        _ = reply.send(answer);
+    }
+
+    fn wait_for_pong(&mut self, ping: WaitingPing) {
+        self.pings.retain(|ping| !ping.reply.is_closed());
+        if self.pings.len() == MAX_PINGS {
+            self.pings.remove(0);
+        }
+        self.pings.push(ping);
+    }
+
+    fn leave(&mut self) {
+        let now = self.channel.now();
+        self.party.close(now, &mut *self.rng);
+        self.drain();
+    }
+
+    /// Acts on everything the core wants. False when something could not be written to the store.
+    fn drain(&mut self) -> bool {
+        let mut saved = true;
+        while let Some(output) = self.party.poll_output() {
+            match output {
+                Output::Subscribe(topic) => self.channel.subscribe(topic),
+                Output::Unsubscribe(topic) => self.channel.unsubscribe(topic),
+                Output::Save(changes) => {
+                    if let Err(error) = self.store.apply(&changes) {
+                        tracing::error!(%error, "cannot write to the store; nothing that rests on it is said");
+                        saved = false;
+                        self.party.handle_save_failed(self.channel.now());
+                    }
+                }
+                Output::Publish { topic, payload } => {
+                    let timestamp = i64::try_from(self.channel.now().unix.as_nanos()).unwrap_or(i64::MAX);
+                    let message = WakuMessage::new(&topic, payload, timestamp);
+                    self.channel.publish(message.with_version(NOISE_VERSION).with_ephemeral());
+                }
+                Output::Event(event) => self.tell(event),
+            }
+        }
+        saved
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Event::Pong { pairing, id, round_trip } = event
+            && let Some(at) = self.pings.iter().position(|ping| ping.pairing == pairing && ping.id == id)
+        {
+            _ = self.pings.remove(at).reply.send(Ok(round_trip));
+        }
+        // Without a reader an event is nobody's loss.
+        _ = self.events.send(event);
+    }
+}
+
+/// The channel closed while the party lived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the network is gone")]
+pub struct ChannelClosed;

@@ -1,0 +1,165 @@
+//! The handle: commands in, answers and events out.
+
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::hello::Label;
+use crate::kdf::CodeKeys;
+use crate::party::{DigitsError, Event, OfferError, PairError, PeerView, PingError, UnknownPeer};
+use crate::record::PairingId;
+use crate::sas::Sas;
+
+/// A way to a living party. Cheap to clone; when the last handle is dropped the party takes its leave and its driver
+/// ends.
+///
+/// Every function can be cancelled by dropping its future. A command that was taken is carried out all the same.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    events: broadcast::Sender<Event>,
+}
+
+pub(super) type Reply<T, E> = oneshot::Sender<Result<T, CommandError<E>>>;
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Party(PartyCommand),
+    Close(Reply<(), Never>),
+}
+
+/// What the core is asked to do.
+#[derive(Debug)]
+pub(super) enum PartyCommand {
+    Offer(CodeKeys, Reply<(), OfferError>),
+    Pair(CodeKeys, Reply<(), PairError>),
+    Cancel(Reply<(), Never>),
+    Digits(PairingId, Sas, Reply<(), DigitsError>),
+    Rename(PairingId, Option<Label>, Reply<(), UnknownPeer>),
+    Unpair(PairingId, Reply<(), UnknownPeer>),
+    Ping(PairingId, Reply<Duration, PingError>),
+    Peers(Reply<Vec<PeerView>, Never>),
+}
+
+/// The error of a command that has none of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Never {}
+
+impl Handle {
+    pub(super) fn new(commands: mpsc::Sender<Command>, events: broadcast::Sender<Event>) -> Self {
+        Self { commands, events }
+    }
+
+    /// What happens from now on. A reader that falls behind is told how many events it missed.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// As the app: waits for a host on a fresh code; see [`crate::party::Party::offer`]. Show the code when this has
+    /// returned.
+    ///
+    /// # Errors
+    /// [`OfferError`], or the driver has ended.
+    pub async fn offer(&self, keys: CodeKeys) -> Result<(), CommandError<OfferError>> {
+        self.ask(|reply| PartyCommand::Offer(keys, reply)).await
+    }
+
+    /// As the manager: looks for the app that shows a code; see [`crate::party::Party::pair`]. How it goes is told by
+    /// events.
+    ///
+    /// # Errors
+    /// [`PairError`], or the driver has ended.
+    pub async fn pair(&self, keys: CodeKeys) -> Result<(), CommandError<PairError>> {
+        self.ask(|reply| PartyCommand::Pair(keys, reply)).await
+    }
+
+    /// Ends the pairing under way, if there is one.
+    ///
+    /// # Errors
+    /// When it could not be written to the store, or the driver has ended.
+    pub async fn cancel(&self) -> Result<(), CommandError<Never>> {
+        self.ask(PartyCommand::Cancel).await
+    }
+
+    /// As the app: the six digits that a person typed. When this returns without an error the pairing is on disk.
+    ///
+    /// # Errors
+    /// [`DigitsError`], or it could not be written to the store, or the driver has ended.
+    pub async fn digits(&self, pairing: PairingId, typed: Sas) -> Result<(), CommandError<DigitsError>> {
+        self.ask(|reply| PartyCommand::Digits(pairing, typed, reply)).await
+    }
+
+    /// Gives a peer a name on this side, or takes it away.
+    ///
+    /// # Errors
+    /// [`UnknownPeer`], or it could not be written to the store, or the driver has ended.
+    pub async fn rename(
+        &self,
+        pairing: PairingId,
+        alias: Option<Label>,
+    ) -> Result<(), CommandError<UnknownPeer>> {
+        self.ask(|reply| PartyCommand::Rename(pairing, alias, reply)).await
+    }
+
+    /// Ends a pairing.
+    ///
+    /// # Errors
+    /// [`UnknownPeer`], or it could not be written to the store, or the driver has ended.
+    pub async fn unpair(&self, pairing: PairingId) -> Result<(), CommandError<UnknownPeer>> {
+        self.ask(|reply| PartyCommand::Unpair(pairing, reply)).await
+    }
+
+    /// The time a message takes to a peer and back. Waits for as long as the peer is silent: set a limit of your own.
+    ///
+    /// # Errors
+    /// [`PingError`], or the driver has ended.
+    pub async fn ping(&self, pairing: PairingId) -> Result<Duration, CommandError<PingError>> {
+        self.ask(|reply| PartyCommand::Ping(pairing, reply)).await
+    }
+
+    /// Everybody the party knows.
+    ///
+    /// # Errors
+    /// When the driver has ended.
+    pub async fn peers(&self) -> Result<Vec<PeerView>, CommandError<Never>> {
+        self.ask(PartyCommand::Peers).await
+    }
+
+    /// Takes leave of every peer and ends the driver.
+    ///
+    /// # Errors
+    /// When the driver has ended already.
+    pub async fn close(&self) -> Result<(), CommandError<Never>> {
+        self.command(Command::Close).await
+    }
+
+    async fn ask<T, E>(&self, command: impl FnOnce(Reply<T, E>) -> PartyCommand) -> Result<T, CommandError<E>>
+    where
+        E: std::error::Error + 'static,
+    {
+        self.command(|reply| Command::Party(command(reply))).await
+    }
+
+    async fn command<T, E>(&self, command: impl FnOnce(Reply<T, E>) -> Command) -> Result<T, CommandError<E>>
+    where
+        E: std::error::Error + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| CommandError::Ended)?;
+        answer.await.map_err(|_| CommandError::Ended)?
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError<E: std::error::Error + 'static> {
+    /// The party refused it.
+    #[error(transparent)]
+    Refused(#[from] E),
+    /// It could not be written to the store, so it did not happen.
+    #[error("it could not be written to the store, so nothing was changed")]
+    NotSaved,
+    /// The party's driver has ended.
+    #[error("the party has ended")]
+    Ended,
+}

@@ -1,0 +1,119 @@
+//! Living parties: the driver and its handle, on a bus in memory.
+
+#[allow(dead_code, reason = "the example's own main is not run here")]
+#[path = "../../examples/in_memory.rs"]
+mod in_memory;
+
+use std::sync::{Arc, Mutex};
+
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use in_memory::{Bus, BusChannel, wait_for};
+use tokio::task::JoinHandle;
+use waku_pairing::endpoint::{ChannelClosed, CommandError, Handle, endpoint};
+use waku_pairing::identity::{Identity, Seed};
+use waku_pairing::party::{Config, Event, OfferError, Part};
+use waku_pairing::record::PairingId;
+use waku_pairing::store::{Change, MemoryStore, PeerStore, StoreError, Stored};
+
+use crate::world::keys;
+
+/// A store in memory that can be told to fail.
+#[derive(Clone, Default)]
+struct Disk(Arc<Mutex<(MemoryStore, bool)>>);
+
+impl Disk {
+    fn break_down(&self) {
+        self.0.lock().unwrap().1 = true;
+    }
+}
+
+impl PeerStore for Disk {
+    fn load(&mut self) -> Result<Stored, StoreError> {
+        self.0.lock().unwrap().0.load()
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let mut disk = self.0.lock().unwrap();
+        if disk.1 { Err(StoreError::new("the disk is full")) } else { disk.0.apply(changes) }
+    }
+}
+
+struct Living {
+    handle: Handle,
+    disk: Disk,
+    driver: JoinHandle<Result<(), ChannelClosed>>,
+}
+
+fn start(part: Part, bus: &Bus) -> Living {
+    let identity = Identity::from_seed(&Seed::generate(&mut UnwrapErr(SysRng)));
+    let mut config = Config::new(part, "label".parse().unwrap());
+    config.compare_digits = false;
+    let disk = Disk::default();
+    let rng = Box::new(UnwrapErr(SysRng));
+    let (handle, driver) = endpoint(config, identity, BusChannel::join(bus), disk.clone(), rng).unwrap();
+    Living { handle, disk, driver: tokio::spawn(driver.run()) }
+}
+
+/// A host and an app in session.
+async fn paired(code: u64) -> (Living, Living, PairingId) {
+    let bus = Bus::default();
+    let (host, app) = (start(Part::NodeManager, &bus), start(Part::App, &bus));
+    let mut events = host.handle.events();
+    app.handle.offer(keys(code)).await.unwrap();
+    host.handle.pair(keys(code)).await.unwrap();
+    let up = wait_for(&mut events, |event| match event {
+        Event::SessionUp { pairing, .. } => Some(pairing),
+        _ => None,
+    });
+    let pairing = up.await.unwrap();
+    (host, app, pairing)
+}
+
+#[tokio::test]
+async fn pairs_pings_and_takes_its_leave() {
+    let (host, app, pairing) = paired(0).await;
+    host.handle.ping(pairing).await.unwrap();
+    app.handle.ping(pairing).await.unwrap();
+    let mut events = app.handle.events();
+    host.handle.close().await.unwrap();
+    assert_eq!(host.driver.await.unwrap(), Ok(()));
+    wait_for(&mut events, |event| (event == Event::SessionDown { pairing }).then_some(())).await.unwrap();
+    assert!(matches!(app.handle.ping(pairing).await, Err(CommandError::Refused(_))));
+    assert_eq!(host.handle.peers().await.unwrap_err(), CommandError::Ended);
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_did_not_happen() {
+    let (host, _app, pairing) = paired(0).await;
+    host.disk.break_down();
+    let renamed = host.handle.rename(pairing, Some("home".parse().unwrap())).await;
+    assert_eq!(renamed, Err(CommandError::NotSaved));
+    assert_eq!(host.handle.unpair(pairing).await, Err(CommandError::NotSaved));
+    let peers = host.handle.peers().await.unwrap();
+    assert_eq!((peers.len(), &peers[0].alias), (1, &None));
+}
+
+#[tokio::test]
+async fn ends_when_its_last_handle_is_dropped() {
+    let host = start(Part::NodeManager, &Bus::default());
+    let second = host.handle.clone();
+    drop(host.handle);
+    second.peers().await.unwrap();
+    drop(second);
+    assert_eq!(host.driver.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn refusals_are_told_to_whoever_asked() {
+    let host = start(Part::NodeManager, &Bus::default());
+    assert_eq!(host.handle.offer(keys(0)).await, Err(CommandError::Refused(OfferError::NotTheApp)));
+}
+
+#[tokio::test]
+async fn a_closed_channel_ends_the_driver_with_an_error() {
+    let bus = Bus::default();
+    let host = start(Part::NodeManager, &bus);
+    bus.lock().unwrap().clear();
+    assert_eq!(host.driver.await.unwrap(), Err(ChannelClosed));
+}
