@@ -19,7 +19,7 @@ use waku_pairing::code::Code;
 use waku_pairing::endpoint::{Handle, endpoint};
 use waku_pairing::identity::{Identity, Seed};
 use waku_pairing::kdf::CodeKeys;
-use waku_pairing::party::{Config, Event, Part};
+use waku_pairing::party::{Config, Event, Part, Terms};
 use waku_pairing::store::MemoryStore;
 use waku_proto::{ContentTopic, WakuMessage};
 
@@ -114,9 +114,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let code = Code::generate(&mut UnwrapErr(SysRng));
     let keys = CodeKeys::derive(&code);
-    app.offer(keys.clone()).await?;
+    app.offer(keys.clone(), Terms::default()).await?;
     println!("the app shows     {}", *code.digits());
-    host.pair(keys).await?;
+    host.pair(keys, Terms::default()).await?;
 
     let digits = wait_for(&mut at_host, |event| match event {
         Event::ShowDigits { peer, digits, .. } => Some((peer.label, digits)),

@@ -76,11 +76,6 @@ pub struct Config {
     pub part: Part,
     /// What it calls itself.
     pub label: Label,
-    /// Whether a person has to compare the six digits. Without it a man in the middle who knows the code in time is not
-    /// noticed.
-    pub compare_digits: bool,
-    /// Whether to pair although the two clocks are more than a quarter of an hour apart.
-    pub allow_clock_skew: bool,
     /// How long a session may be silent before the other side is pinged.
     pub ping_interval: Duration,
 }
@@ -89,15 +84,25 @@ impl Config {
     /// A minute, far below what keeps filters and sessions alive, and little against any message budget.
     pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(60);
 
-    /// The defaults of a side: digits are compared, clocks have to agree.
+    /// The defaults of a side.
     pub fn new(part: Part, label: Label) -> Self {
-        Self {
-            part,
-            label,
-            compare_digits: true,
-            allow_clock_skew: false,
-            ping_interval: Self::DEFAULT_PING_INTERVAL,
-        }
+        Self { part, label, ping_interval: Self::DEFAULT_PING_INTERVAL }
+    }
+}
+
+/// What one pairing is to insist on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// A person has to compare the six digits. Without it a man in the middle who knows the code in time is not noticed.
+    pub compare_digits: bool,
+    /// Pair although the two clocks are more than a quarter of an hour apart.
+    pub allow_clock_skew: bool,
+}
+
+impl Default for Terms {
+    /// Digits are compared, clocks have to agree.
+    fn default() -> Self {
+        Self { compare_digits: true, allow_clock_skew: false }
     }
 }
 

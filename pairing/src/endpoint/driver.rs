@@ -107,12 +107,12 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
         let now = self.channel.now();
         let (party, rng) = (&mut self.party, &mut *self.rng);
         match command {
-            PartyCommand::Offer(keys, reply) => {
-                let result = party.offer(now, keys);
+            PartyCommand::Offer(keys, terms, reply) => {
+                let result = party.offer(now, keys, terms);
                 self.answer(reply, result);
             }
-            PartyCommand::Pair(keys, reply) => {
-                let result = party.pair(now, rng, keys);
+            PartyCommand::Pair(keys, terms, reply) => {
+                let result = party.pair(now, rng, keys, terms);
                 self.answer(reply, result);
             }
             PartyCommand::Cancel(reply) => {

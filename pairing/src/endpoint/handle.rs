@@ -6,7 +6,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::hello::Label;
 use crate::kdf::CodeKeys;
-use crate::party::{DigitsError, Event, OfferError, PairError, PeerView, PingError, UnknownPeer};
+use crate::party::{DigitsError, Event, OfferError, PairError, PeerView, PingError, Terms, UnknownPeer};
 use crate::record::PairingId;
 use crate::sas::Sas;
 
@@ -31,8 +31,8 @@ pub(super) enum Command {
 /// What the core is asked to do.
 #[derive(Debug)]
 pub(super) enum PartyCommand {
-    Offer(CodeKeys, Reply<(), OfferError>),
-    Pair(CodeKeys, Reply<(), PairError>),
+    Offer(CodeKeys, Terms, Reply<(), OfferError>),
+    Pair(CodeKeys, Terms, Reply<(), PairError>),
     Cancel(Reply<(), Never>),
     Digits(PairingId, Sas, Reply<(), DigitsError>),
     Rename(PairingId, Option<Label>, Reply<(), UnknownPeer>),
@@ -60,8 +60,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`OfferError`], or the driver has ended.
-    pub async fn offer(&self, keys: CodeKeys) -> Result<(), CommandError<OfferError>> {
-        self.ask(|reply| PartyCommand::Offer(keys, reply)).await
+    pub async fn offer(&self, keys: CodeKeys, terms: Terms) -> Result<(), CommandError<OfferError>> {
+        self.ask(|reply| PartyCommand::Offer(keys, terms, reply)).await
     }
 
     /// As the manager: looks for the app that shows a code; see [`crate::party::Party::pair`]. How it goes is told by
@@ -69,8 +69,8 @@ impl Handle {
     ///
     /// # Errors
     /// [`PairError`], or the driver has ended.
-    pub async fn pair(&self, keys: CodeKeys) -> Result<(), CommandError<PairError>> {
-        self.ask(|reply| PartyCommand::Pair(keys, reply)).await
+    pub async fn pair(&self, keys: CodeKeys, terms: Terms) -> Result<(), CommandError<PairError>> {
+        self.ask(|reply| PartyCommand::Pair(keys, terms, reply)).await
     }
 
     /// Ends the pairing under way, if there is one.

@@ -9,7 +9,7 @@ use waku_proto::ContentTopic;
 
 use super::event::{Event, Failure, Step};
 use super::peer::Peer;
-use super::{Context, Ending, Part, Party, UnknownPeer};
+use super::{Context, Ending, Part, Party, Terms, UnknownPeer};
 use crate::code::CODE_LIFETIME;
 use crate::hello::{self, AttemptId, Hello, Kind};
 use crate::kdf::CodeKeys;
@@ -29,6 +29,7 @@ pub(super) enum Code {
     /// Shown, and good for a pairing.
     Live {
         keys: CodeKeys,
+        terms: Terms,
         /// The pairing that the first valid HELLO_APP locked it to.
         pairing: Option<PairingId>,
         expires: Instant,
@@ -70,7 +71,7 @@ impl Party {
     ///
     /// # Errors
     /// [`OfferError`].
-    pub fn offer(&mut self, now: Now, keys: CodeKeys) -> Result<(), OfferError> {
+    pub fn offer(&mut self, now: Now, keys: CodeKeys, terms: Terms) -> Result<(), OfferError> {
         if self.me.config.part != Part::App {
             return Err(OfferError::NotTheApp);
         }
@@ -82,6 +83,7 @@ impl Party {
         }
         self.code = Some(Code::Live {
             keys,
+            terms,
             pairing: None,
             expires: now.instant + CODE_LIFETIME,
             expires_unix: now.unix + CODE_LIFETIME,
@@ -234,7 +236,7 @@ impl Party {
         }
         let mut n_app = [0; 32];
         cx.rng.fill_bytes(&mut n_app);
-        let requires = self.me.config.compare_digits;
+        let requires = self.terms().compare_digits;
         let kind =
             Kind::HelloNodeManager { requires_sas: requires, n_app, answers: hello::digest(&plaintext) };
         let answer = self.hello(cx.now, kind, hello.attempt).encode(&self.me.identity, &keys.topic);
@@ -277,6 +279,14 @@ impl Party {
         self.outbox.event_after(id, Event::Step(Step::HelloNodeManagerSent));
     }
 
+    /// What the code was offered on. A process that has forgotten insists on everything.
+    fn terms(&self) -> Terms {
+        match &self.code {
+            Some(Code::Live { terms, .. }) => *terms,
+            _ => Terms::default(),
+        }
+    }
+
     fn code_expires(&self, now: Now) -> UnixTime {
         match &self.code {
             Some(Code::Live { expires_unix, .. }) => *expires_unix,
@@ -308,7 +318,7 @@ impl Party {
         plaintext: &[u8],
     ) -> bool {
         let Some(apart) = super::attempt::clock_skew(cx.now, hello.time) else { return true };
-        if self.me.config.allow_clock_skew {
+        if self.terms().allow_clock_skew {
             self.outbox.event(Event::ClockSkew { apart });
             return true;
         }

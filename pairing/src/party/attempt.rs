@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::event::{Event, Failure, Introduction, Step};
 use super::peer::Peer;
-use super::{Context, Ending, Part, Party};
+use super::{Context, Ending, Part, Party, Terms};
 use crate::code::CODE_LIFETIME;
 use crate::hello::{self, AttemptId, Hello, Kind};
 use crate::kdf::CodeKeys;
@@ -36,6 +36,7 @@ pub(super) struct Attempt {
     hello: Vec<u8>,
     digest: [u8; 32],
     n_nm: Zeroizing<[u8; 32]>,
+    terms: Terms,
     started: Instant,
     sends: u32,
     next_send: Instant,
@@ -86,7 +87,13 @@ impl Party {
     ///
     /// # Errors
     /// [`PairError`].
-    pub fn pair(&mut self, now: Now, rng: &mut dyn CryptoRng, keys: CodeKeys) -> Result<(), PairError> {
+    pub fn pair(
+        &mut self,
+        now: Now,
+        rng: &mut dyn CryptoRng,
+        keys: CodeKeys,
+        terms: Terms,
+    ) -> Result<(), PairError> {
         if self.me.config.part != Part::NodeManager {
             return Err(PairError::NotTheManager);
         }
@@ -96,13 +103,23 @@ impl Party {
         let (mut n_nm, mut id) = (Zeroizing::new([0; 32]), AttemptId::default());
         rng.fill_bytes(n_nm.as_mut());
         rng.fill_bytes(&mut id);
-        let requires_sas = self.me.config.compare_digits;
+        let requires_sas = terms.compare_digits;
         let kind = Kind::HelloApp { requires_sas, commitment: sas::commitment(&n_nm) };
         let hello = self.hello(now, kind, id).encode(&self.me.identity, &keys.topic);
         let (started, next_send) = (now.instant, now.instant);
         let digest = hello::digest(&hello);
-        self.attempt =
-            Some(Attempt { keys, id, hello, digest, n_nm, started, sends: 0, next_send, answer: None });
+        self.attempt = Some(Attempt {
+            keys,
+            id,
+            hello,
+            digest,
+            n_nm,
+            terms,
+            started,
+            sends: 0,
+            next_send,
+            answer: None,
+        });
         self.topics.dirty();
         self.handle_timeout(now, rng);
         Ok(())
@@ -191,7 +208,7 @@ impl Party {
             None => {}
         }
         if let Some(apart) = clock_skew(cx.now, hello.time) {
-            if !self.me.config.allow_clock_skew {
+            if !attempt.terms.allow_clock_skew {
                 let (keys, id) = (attempt.keys.clone(), attempt.id);
                 self.attempt = None;
                 self.topics.dirty();
@@ -202,7 +219,7 @@ impl Party {
         }
         let transcript = hello::transcript(&attempt.hello, plaintext);
         let digits = Sas::compute(&transcript, &attempt.n_nm, n_app);
-        let compare = self.me.config.compare_digits || requires_sas;
+        let compare = attempt.terms.compare_digits || requires_sas;
         let exchange = Exchange::Manager(ManagerExchange { n_nm: attempt.n_nm.clone(), compare });
         let record = PeerRecord::begin(hello, transcript, Some(digits), cx.now, Stage::Pending(exchange));
         let id = record.id();

@@ -34,6 +34,11 @@ pub enum Event {
         /// Whether a person compared the six digits.
         compared: bool,
     },
+    /// On the app's side: the host is known to have the confirmation on disk too.
+    Acknowledged {
+        /// Which pairing.
+        pairing: PairingId,
+    },
     /// No pairing came about, and nothing is left of it.
     PairingFailed(Failure),
     /// The two clocks are further apart than they should be; pairing went on because the party was told to.

@@ -198,6 +198,7 @@ impl Party {
                     confirmation.acknowledged = true;
                     peer.handle_acknowledged();
                     self.outbox.save(id, vec![peer.put()]);
+                    self.outbox.event_after(id, Event::Acknowledged { pairing: id });
                 }
             }
             Frame::Reject(reason) => {

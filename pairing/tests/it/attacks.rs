@@ -104,7 +104,7 @@ fn with_digits_off_a_man_in_the_middle_succeeds_which_is_why_they_are_on() {
     let to_host = world.add(Part::App, "laptop");
     let to_app = world.add(Part::NodeManager, "beacon-01");
     for side in 0..4 {
-        world.sides[side].config.compare_digits = false;
+        world.sides[side].terms.compare_digits = false;
         world.restart(side);
     }
     world.hears = |from, to| matches!((from, to), (HOST, 2) | (2, HOST) | (APP, 3) | (3, APP));

@@ -12,11 +12,13 @@ use in_memory::{Bus, BusChannel, wait_for};
 use tokio::task::JoinHandle;
 use waku_pairing::endpoint::{ChannelClosed, CommandError, Handle, endpoint};
 use waku_pairing::identity::{Identity, Seed};
-use waku_pairing::party::{Config, Event, OfferError, Part};
+use waku_pairing::party::{Config, Event, OfferError, Part, Terms};
 use waku_pairing::record::PairingId;
 use waku_pairing::store::{Change, MemoryStore, PeerStore, StoreError, Stored};
 
 use crate::world::keys;
+
+const UNCOMPARED: Terms = Terms { compare_digits: false, allow_clock_skew: false };
 
 /// A store in memory that can be told to fail.
 #[derive(Clone, Default)]
@@ -47,8 +49,7 @@ struct Living {
 
 fn start(part: Part, bus: &Bus) -> Living {
     let identity = Identity::from_seed(&Seed::generate(&mut UnwrapErr(SysRng)));
-    let mut config = Config::new(part, "label".parse().unwrap());
-    config.compare_digits = false;
+    let config = Config::new(part, "label".parse().unwrap());
     let disk = Disk::default();
     let rng = Box::new(UnwrapErr(SysRng));
     let (handle, driver) = endpoint(config, identity, BusChannel::join(bus), disk.clone(), rng).unwrap();
@@ -60,8 +61,8 @@ async fn paired(code: u64) -> (Living, Living, PairingId) {
     let bus = Bus::default();
     let (host, app) = (start(Part::NodeManager, &bus), start(Part::App, &bus));
     let mut events = host.handle.events();
-    app.handle.offer(keys(code)).await.unwrap();
-    host.handle.pair(keys(code)).await.unwrap();
+    app.handle.offer(keys(code), UNCOMPARED).await.unwrap();
+    host.handle.pair(keys(code), UNCOMPARED).await.unwrap();
     let up = wait_for(&mut events, |event| match event {
         Event::SessionUp { pairing, .. } => Some(pairing),
         _ => None,
@@ -107,7 +108,10 @@ async fn ends_when_its_last_handle_is_dropped() {
 #[tokio::test]
 async fn refusals_are_told_to_whoever_asked() {
     let host = start(Part::NodeManager, &Bus::default());
-    assert_eq!(host.handle.offer(keys(0)).await, Err(CommandError::Refused(OfferError::NotTheApp)));
+    assert_eq!(
+        host.handle.offer(keys(0), UNCOMPARED).await,
+        Err(CommandError::Refused(OfferError::NotTheApp))
+    );
 }
 
 #[tokio::test]

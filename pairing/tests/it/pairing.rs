@@ -1,7 +1,7 @@
 //! Pairing on a good network, and what the people involved see.
 
 use waku_noise_session::time::UnixTime;
-use waku_pairing::party::{DigitsError, Event, Failure, OfferError, PairError, Part, StageView, Step};
+use waku_pairing::party::{DigitsError, Event, Failure, OfferError, PairError, Part, StageView, Step, Terms};
 use waku_pairing::reason::Reason;
 
 use crate::world::{APP, HOST, START, World, keys};
@@ -91,7 +91,7 @@ fn digits_are_taken_only_when_they_are_asked_for() {
 fn without_digits_on_either_side_the_pairing_is_marked_as_unconfirmed() {
     let mut world = World::new();
     for side in [HOST, APP] {
-        world.sides[side].config.compare_digits = false;
+        world.sides[side].terms.compare_digits = false;
         world.restart(side);
     }
     world.offer(APP, 0);
@@ -109,7 +109,7 @@ fn without_digits_on_either_side_the_pairing_is_marked_as_unconfirmed() {
 fn either_side_alone_can_require_the_digits() {
     for relaxed in [HOST, APP] {
         let mut world = World::new();
-        world.sides[relaxed].config.compare_digits = false;
+        world.sides[relaxed].terms.compare_digits = false;
         world.restart(relaxed);
         world.offer(APP, 0);
         world.pair(HOST, 0);
@@ -150,7 +150,7 @@ fn a_used_code_is_said_to_be_used() {
     assert_eq!(world.failures(second), [spent]);
     assert_eq!(world.peers(second), []);
     world.assert_paired();
-    let offered = world.with(APP, |party, now, _| party.offer(now, keys(0)));
+    let offered = world.with(APP, |party, now, _| party.offer(now, keys(0), Terms::default()));
     assert_eq!(offered, Err(OfferError::CodeUsed));
 }
 
@@ -158,11 +158,11 @@ fn a_used_code_is_said_to_be_used() {
 fn one_code_at_a_time_and_each_side_its_own_part() {
     let mut world = World::new();
     world.pair(HOST, 0);
-    let twice = world.with(HOST, |party, now, rng| party.pair(now, rng, keys(1)));
+    let twice = world.with(HOST, |party, now, rng| party.pair(now, rng, keys(1), Terms::default()));
     assert_eq!(twice, Err(PairError::Busy));
-    let host_offers = world.with(HOST, |party, now, _| party.offer(now, keys(1)));
+    let host_offers = world.with(HOST, |party, now, _| party.offer(now, keys(1), Terms::default()));
     assert_eq!(host_offers, Err(OfferError::NotTheApp));
-    let app_pairs = world.with(APP, |party, now, rng| party.pair(now, rng, keys(1)));
+    let app_pairs = world.with(APP, |party, now, rng| party.pair(now, rng, keys(1), Terms::default()));
     assert_eq!(app_pairs, Err(PairError::NotTheManager));
 }
 
@@ -213,7 +213,7 @@ fn clocks_an_hour_apart_can_be_allowed() {
     let mut world = World::new();
     world.sides[HOST].clock = -3600;
     for side in [HOST, APP] {
-        world.sides[side].config.allow_clock_skew = true;
+        world.sides[side].terms.allow_clock_skew = true;
         world.restart(side);
     }
     world.pair_by_hand(0);

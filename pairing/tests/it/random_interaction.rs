@@ -6,7 +6,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
 use waku_noise_session::time::Now;
-use waku_pairing::party::{Part, Party, PeerView, StageView};
+use waku_pairing::party::{Part, Party, PeerView, StageView, Terms};
 
 use crate::world::{APP, HOST, World, keys};
 
@@ -67,11 +67,11 @@ impl Run {
         if self.peers(APP).is_empty() {
             self.code = (self.code + 1).min(2);
             let offered = keys(self.code);
-            _ = self.act(APP, |party, now, _| party.offer(now, offered));
+            _ = self.act(APP, |party, now, _| party.offer(now, offered, Terms::default()));
         }
         let slip = self.dice(10) == 0;
         let typed = keys(if slip { before } else { self.code });
-        _ = self.act(HOST, |party, now, rng| party.pair(now, rng, typed));
+        _ = self.act(HOST, |party, now, rng| party.pair(now, rng, typed, Terms::default()));
     }
 
     fn type_digits(&mut self) {

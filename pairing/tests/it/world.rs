@@ -10,7 +10,7 @@ use waku_noise_session::time::{Instant, Now, UnixTime};
 use waku_pairing::code::Code;
 use waku_pairing::identity::{Identity, Seed};
 use waku_pairing::kdf::CodeKeys;
-use waku_pairing::party::{Config, Event, Introduction, Output, Part, Party, PeerView, StageView};
+use waku_pairing::party::{Config, Event, Introduction, Output, Part, Party, PeerView, StageView, Terms};
 use waku_pairing::record::PairingId;
 use waku_pairing::sas::Sas;
 use waku_pairing::store::{MemoryStore, PeerStore};
@@ -57,6 +57,7 @@ impl Disk {
 pub(crate) struct Side {
     pub(crate) party: Option<Party>,
     pub(crate) config: Config,
+    pub(crate) terms: Terms,
     identity: Identity,
     pub(crate) disk: Disk,
     pub(crate) subscribed: BTreeSet<ContentTopic>,
@@ -121,6 +122,7 @@ impl World {
         self.sides.push(Side {
             party: None,
             config: Config::new(part, label.parse().unwrap()),
+            terms: Terms::default(),
             identity: Identity::from_seed(&Seed::from(seed)),
             disk: Disk::default(),
             subscribed: BTreeSet::new(),
@@ -264,11 +266,13 @@ impl World {
     // What people do.
 
     pub(crate) fn offer(&mut self, app: usize, code: u64) {
-        self.with(app, |party, now, _| party.offer(now, keys(code))).unwrap();
+        let terms = self.sides[app].terms;
+        self.with(app, |party, now, _| party.offer(now, keys(code), terms)).unwrap();
     }
 
     pub(crate) fn pair(&mut self, host: usize, code: u64) {
-        self.with(host, |party, now, rng| party.pair(now, rng, keys(code))).unwrap();
+        let terms = self.sides[host].terms;
+        self.with(host, |party, now, rng| party.pair(now, rng, keys(code), terms)).unwrap();
     }
 
     /// The digits that the host shows.
