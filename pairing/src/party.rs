@@ -226,13 +226,8 @@ impl Party {
     }
 
     /// Everybody this party knows, in the order of their pairing's name.
-    pub fn peers(&self) -> impl Iterator<Item = PeerView> {
-        self.peers.values().map(Peer::view)
-    }
-
-    /// One peer.
-    pub fn peer(&self, pairing: PairingId) -> Option<PeerView> {
-        self.peers.get(&pairing).map(Peer::view)
+    pub fn peers(&self, now: Now) -> impl Iterator<Item = PeerView> {
+        self.peers.values().map(move |peer| peer.view(now))
     }
 
     /// Gives a peer a name on this side, or takes it away.
@@ -317,7 +312,7 @@ impl Party {
         self.forget_code_of(cx, &peer);
         let Ending { reason, by_peer } = ending;
         let event = if peer.record.is_confirmed() {
-            Event::Unpaired { peer: peer.view(), by_peer }
+            Event::Unpaired { peer: peer.view(cx.now), by_peer }
         } else {
             Event::PairingFailed(Failure::Rejected { reason, by_peer })
         };

@@ -136,7 +136,7 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
                 Err(error) => self.answer(reply, Err(error)),
             },
             PartyCommand::Peers(reply) => {
-                let peers = party.peers().collect();
+                let peers = party.peers(now).collect();
                 self.answer(reply, Ok(peers));
             }
         }

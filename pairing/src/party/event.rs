@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use waku_noise_session::session::SessionId;
-use waku_noise_session::time::Instant;
 
 use crate::hello::Label;
 use crate::identity::Fingerprint;
@@ -182,8 +181,8 @@ pub enum StageView {
 pub struct SessionView {
     /// Its id.
     pub id: SessionId,
-    /// When something authentic last came on it.
-    pub last_heard: Instant,
+    /// How long nothing authentic has come on it.
+    pub silent_for: Duration,
     /// The latest measured round trip.
     pub round_trip: Option<Duration>,
 }

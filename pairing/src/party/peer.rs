@@ -217,7 +217,7 @@ impl Peer {
             .min()
     }
 
-    pub(super) fn view(&self) -> PeerView {
+    pub(super) fn view(&self, now: Now) -> PeerView {
         let record = &self.record;
         let session = self.sessions.session().zip(self.sessions.last_heard());
         PeerView {
@@ -235,7 +235,7 @@ impl Peer {
             last_heard: record.last_heard,
             session: session.map(|(id, last_heard)| SessionView {
                 id,
-                last_heard,
+                silent_for: now.instant.saturating_since(last_heard),
                 round_trip: self.pings.round_trip,
             }),
         }

@@ -166,7 +166,7 @@ impl Party {
         self.peers.retain(|known, _| !earlier.contains(known));
         if let Some(peer) = self.peers.remove(&id) {
             self.forget_code_of(cx, &peer);
-            self.outbox.event_after(id, Event::Confirmed { peer: peer.view(), compared });
+            self.outbox.event_after(id, Event::Confirmed { peer: peer.view(cx.now), compared });
             self.peers.insert(id, peer);
         }
         self.session_up(id);

@@ -54,7 +54,8 @@ impl Run {
     }
 
     fn peers(&self, side: usize) -> Vec<PeerView> {
-        self.world.sides[side].party.as_ref().map_or(Vec::new(), |party| party.peers().collect())
+        let now = self.world.now(side);
+        self.world.sides[side].party.as_ref().map_or(Vec::new(), |party| party.peers(now).collect())
     }
 
     /// Has a party do something, if its machine has power.

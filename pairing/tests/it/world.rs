@@ -310,7 +310,7 @@ impl World {
     // What can be seen.
 
     pub(crate) fn peers(&self, side: usize) -> Vec<PeerView> {
-        self.sides[side].party.as_ref().expect("the side runs").peers().collect()
+        self.sides[side].party.as_ref().expect("the side runs").peers(self.now(side)).collect()
     }
 
     pub(crate) fn peer(&self, side: usize) -> PeerView {
