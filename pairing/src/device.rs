@@ -45,8 +45,8 @@ impl fmt::Display for DeviceQr {
 impl FromStr for DeviceQr {
     type Err = DeviceQrError;
 
-    fn from_str(text: &str) -> Result<Self, DeviceQrError> {
-        let mut fields = text.split(':').map(|field| BASE64URL.decode(field.as_bytes()));
+    fn from_str(scanned: &str) -> Result<Self, DeviceQrError> {
+        let mut fields = scanned.split(':').map(|field| BASE64URL.decode(field.as_bytes()));
         let mut next = |name| fields.next().and_then(Result::ok).ok_or(DeviceQrError(name));
         let text = |bytes: Vec<u8>, name| String::from_utf8(bytes).map_err(|_| DeviceQrError(name));
         let key = |bytes: Vec<u8>, name| <[u8; 32]>::try_from(bytes).map_err(|_| DeviceQrError(name));
@@ -57,7 +57,11 @@ impl FromStr for DeviceQr {
             ephemeral: key(next("ephemeral key")?, "ephemeral key")?.into(),
             commitment: key(next("commitment")?, "commitment")?,
         };
-        if fields.next().is_some() { Err(DeviceQrError("end")) } else { Ok(qr) }
+        if fields.next().is_some() {
+            return Err(DeviceQrError("end"));
+        }
+        // Base64 may be padded in its middle. As a prologue every code must have one spelling.
+        if qr.to_string() == scanned { Ok(qr) } else { Err(DeviceQrError("spelling")) }
     }
 }
 
@@ -151,5 +155,11 @@ mod tests {
         assert_eq!("d2FrdQ==:MC4x:MTA=:AAAA:AAAA".parse::<DeviceQr>(), Err(DeviceQrError("ephemeral key")));
         assert_eq!(format!("{QR}:AAAA").parse::<DeviceQr>(), Err(DeviceQrError("end")));
         assert_eq!("!:MC4x".parse::<DeviceQr>(), Err(DeviceQrError("application")));
+    }
+
+    #[test]
+    fn a_code_padded_in_its_middle_is_refused() {
+        let padded = QR.replace("d2Fr", "d2E=aw==");
+        assert_eq!(padded.parse::<DeviceQr>(), Err(DeviceQrError("spelling")));
     }
 }
