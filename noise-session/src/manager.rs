@@ -16,6 +16,7 @@
 mod exchange;
 mod initiation;
 mod link;
+mod output;
 mod refusal;
 mod slots;
 
@@ -27,9 +28,9 @@ use zeroize::Zeroizing;
 
 pub use initiation::Stamp;
 pub use link::{Link, PairRoot, Profile, live_days};
+pub use output::{CloseReason, Event, Output, Place};
 pub use refusal::refuse;
 
-use crate::pattern::Role;
 use crate::payload::{PayloadV2, ProtocolId};
 use crate::session::{Content, SealError, SessionId};
 use crate::time::{Instant, Now};
@@ -51,79 +52,6 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 const RETRY_AFTER_CLOSE: Duration = Duration::from_secs(30);
 /// Messages sent before a session is renewed.
 const RENEW_AFTER_MESSAGES: u64 = 1 << 14;
-
-/// What the caller has to do, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Make the stamps durable before acting on anything after this.
-    Save(Stamps),
-    /// Publish a payload.
-    Transmit {
-        /// Where.
-        place: Place,
-        /// An encoded [`PayloadV2`].
-        payload: Vec<u8>,
-    },
-    /// Start receiving at a session's topic.
-    Listen(SessionId),
-    /// Stop receiving at a session's topic.
-    Forget(SessionId),
-    /// Tell the layer above.
-    Event(Event),
-}
-
-/// Where a payload is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Where the two parties find each other: today's topic.
-    Rendezvous,
-    /// The topic of a session.
-    Session(SessionId),
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// As initiator: the other party's reply is authentic, so it holds its key and knows the pairing's transcript. The
-    /// third message, with our data, follows this event.
-    Replied,
-    /// A session to send on. Its predecessor, if any, is still received on for a while.
-    Established {
-        /// Its id.
-        session: SessionId,
-        /// Our side of its handshake.
-        role: Role,
-        /// As responder: what the initiator's application said in the third message. Empty as initiator.
-        data: Vec<u8>,
-    },
-    /// A message of theirs. Indices may come in any order, each once.
-    Received {
-        /// On which session.
-        session: SessionId,
-        /// Its place in the order they sent in.
-        index: u64,
-        /// What it says.
-        plaintext: Zeroizing<Vec<u8>>,
-    },
-    /// There is no session to send on any more.
-    Closed(CloseReason),
-    /// The other party no longer knows this pairing.
-    Refused {
-        /// The application's own code for why.
-        reason: u8,
-    },
-}
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CloseReason {
-    /// The other party sent 37's termination.
-    #[error("the other side closed the session")]
-    ByPeer,
-    /// Nothing authentic came for 24 hours.
-    #[error("nothing was heard for 24 hours")]
-    Expired,
-}
 
 /// What must outlive the process: the latest initiations of both parties. Without `seen` an old initiation could be
 /// replayed, without `sent` ours would be taken for a replay after our clock jumped back.
