@@ -10,14 +10,13 @@ mod slots;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use self::dialer::State;
-use crate::Stopped;
 use crate::net::command::Command;
 use crate::node::Shared;
+use crate::{Multiaddr, PeerId, Stopped};
 
 pub use self::backoff::Backoff;
 pub use self::book::{Direction, DisconnectReason, Disconnection, PeerInfo};
