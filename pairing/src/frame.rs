@@ -5,6 +5,9 @@ use prost::Message;
 use crate::generated::{self as wire, control, frame};
 use crate::reason::Reason;
 
+/// Frames of one envelope that are acted on. Each may want an answer, and a message has room for tens of thousands.
+const MAX_FRAMES: usize = 64;
+
 /// One thing said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -43,11 +46,11 @@ impl Frame {
         matches!(self, Self::Ping(_) | Self::Confirm { .. })
     }
 
-    /// The frames of an envelope. Those of a kind this version does not know are passed over; an envelope that makes
-    /// no sense has none.
+    /// The frames of an envelope. Those of a kind this version does not know are passed over, and so are those beyond
+    /// [`MAX_FRAMES`]; an envelope that makes no sense has none.
     pub(crate) fn decode_all(plaintext: &[u8]) -> Vec<Self> {
         let Ok(envelope) = wire::Envelope::decode(plaintext) else { return Vec::new() };
-        envelope.frames.into_iter().filter_map(Self::from_wire).collect()
+        envelope.frames.into_iter().take(MAX_FRAMES).filter_map(Self::from_wire).collect()
     }
 
     fn from_wire(frame: wire::Frame) -> Option<Self> {
@@ -83,6 +86,13 @@ mod tests {
         ] {
             assert_eq!(Frame::decode_all(&frame.encode()), [frame]);
         }
+    }
+
+    #[test]
+    fn one_envelope_wants_at_most_64_answers() {
+        let ping = wire::Frame { kind: Some(frame::Kind::Ping(wire::Ping { id: 1 })) };
+        let envelope = wire::Envelope { frames: vec![ping; 1000], pad: Vec::new() };
+        assert_eq!(Frame::decode_all(&envelope.encode_to_vec()), [Frame::Ping(1); 64]);
     }
 
     #[test]
