@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as Clock, Sleep, sleep, sleep_until};
-use waku::{ContentTopic, Delivery, Filter, Node, PeerList, PubsubTopic, PublishError, RelaySubscription, WakuMessage};
+use waku::{
+    ContentTopic, Delivery, Filter, Node, PeerList, PublishError, PubsubTopic, RelaySubscription, WakuMessage,
+};
 use waku_noise_session::time::{Instant, Now, UnixTime};
 use waku_pairing::channel::{Channel, ChannelEvent};
 
@@ -207,7 +209,9 @@ impl Pump {
         let give_up = Clock::now() + BUSY_PATIENCE;
         loop {
             match self.node.relay().publish(message.clone()).await {
-                Err(PublishError::Busy) if Clock::now() < give_up => sleep_until(Clock::now() + BUSY_RETRY).await,
+                Err(PublishError::Busy) if Clock::now() < give_up => {
+                    sleep_until(Clock::now() + BUSY_RETRY).await
+                }
                 Ok(_) => return,
                 Err(error @ PublishError::NoPeers) => return tracing::debug!(%error, "not published"),
                 Err(error) => return tracing::warn!(%error, "not published"),

@@ -1,2 +1,71 @@
-//! Placeholder.
-fn main() {}
+//! The `node-manager` command.
+
+mod args;
+mod control;
+mod daemon;
+mod demo;
+mod failure;
+mod logging;
+mod pair;
+mod peers;
+mod settings;
+mod show;
+mod terminal;
+
+use std::process::ExitCode;
+
+use args::{AppCommand, Cli, Command, Global};
+use clap::Parser;
+use failure::Failure;
+use tracing_subscriber::filter::LevelFilter;
+use waku_pairing::party::Part;
+
+fn main() -> ExitCode {
+    // Whatever this process makes is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let cli = Cli::parse();
+    let is_service = matches!(cli.command, Command::Run(_) | Command::App(AppCommand::Run(_)));
+    logging::start(&cli.global, if is_service { LevelFilter::INFO } else { LevelFilter::ERROR });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::other(format!("cannot start: {error}"))),
+    };
+    let result = runtime.block_on(run(cli));
+    // A prompt may still be waiting for a line that nobody will type.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    eprintln!("{failure}");
+    failure.kind.exit_code()
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Demo(args) => demo::run(&args).await,
+        Command::Pair(args) => pair::host(&global, args).await,
+        Command::App(AppCommand::Pair(args)) => pair::app(&global, args).await,
+        Command::App(AppCommand::Digits(args)) => peers::digits(&global, args).await,
+        Command::Run(args) => daemon::run(&global, Part::NodeManager, &args).await,
+        Command::App(AppCommand::Run(args)) => daemon::run(&global, Part::App, &args).await,
+        command => on_part(&global, command).await,
+    }
+}
+
+/// The commands that both sides have.
+async fn on_part(global: &Global, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Peers(args) => peers::peers(global, Part::NodeManager, args).await,
+        Command::App(AppCommand::Peers(args)) => peers::peers(global, Part::App, args).await,
+        Command::Status(args) => peers::status(global, Part::NodeManager, &args).await,
+        Command::App(AppCommand::Status(args)) => peers::status(global, Part::App, &args).await,
+        Command::Ping(args) => peers::ping(global, Part::NodeManager, args).await,
+        Command::App(AppCommand::Ping(args)) => peers::ping(global, Part::App, args).await,
+        _ => unreachable!("the other commands belong to one side"),
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use waku::{Config, Keypair, Multiaddr, Node, Sharding};
@@ -65,6 +66,11 @@ pub struct Service {
     fingerprint: Fingerprint,
     party: Handle,
     node: Option<Node>,
+    /// `None` once it has been stopped.
+    tasks: Mutex<Option<Tasks>>,
+}
+
+struct Tasks {
     driver: JoinHandle<Result<(), ChannelClosed>>,
     pump: Option<JoinHandle<()>>,
 }
@@ -79,7 +85,9 @@ impl Service {
         let Network { sharding, static_nodes, listen_addresses, keypair } = network;
         let keypair = match keypair {
             Some(keypair) => keypair,
-            None => Keypair::from_secret(*vault.seed().libp2p_secret()).expect("the seed derives only valid keys"),
+            None => {
+                Keypair::from_secret(*vault.seed().libp2p_secret()).expect("the seed derives only valid keys")
+            }
         };
         let mut node = Config::new(keypair, sharding);
         node.static_peers = static_nodes;
@@ -88,15 +96,15 @@ impl Service {
         let (channel, pump) = WakuChannel::open(&node).await?;
         let identity = Identity::from_seed(vault.seed());
         let fingerprint = identity.key().fingerprint();
-        let (party, driver) = endpoint(config.party(), identity, channel, vault, Box::new(UnwrapErr(SysRng)))?;
+        let (party, driver) =
+            endpoint(config.party(), identity, channel, vault, Box::new(UnwrapErr(SysRng)))?;
         Ok(Self {
             part: config.part,
             label: config.label.clone(),
             fingerprint,
             party,
             node: Some(node),
-            driver: tokio::spawn(driver.run()),
-            pump: Some(pump),
+            tasks: Mutex::new(Some(Tasks { driver: tokio::spawn(driver.run()), pump: Some(pump) })),
         })
     }
 
@@ -116,8 +124,7 @@ impl Service {
             fingerprint,
             party,
             node: None,
-            driver: tokio::spawn(driver.run()),
-            pump: None,
+            tasks: Mutex::new(Some(Tasks { driver: tokio::spawn(driver.run()), pump: None })),
         })
     }
 
@@ -146,16 +153,17 @@ impl Service {
         self.fingerprint
     }
 
-    /// Takes leave of the peers and stops. The vault is closed when this returns.
-    pub async fn stop(self) {
+    /// Takes leave of the peers and stops. The vault is closed when this returns. Stopping twice is fine.
+    pub async fn stop(&self) {
+        let Some(Tasks { driver, pump }) = self.tasks.lock().await.take() else { return };
         // A party that has ended already has taken its leave.
         _ = self.party.close().await;
-        _ = self.driver.await;
-        if let Some(pump) = self.pump {
+        _ = driver.await;
+        if let Some(pump) = pump {
             // The pump ends when everything the party said last is published.
             _ = timeout(LAST_WORDS, pump).await;
         }
-        if let Some(node) = self.node {
+        if let Some(node) = &self.node {
             node.shutdown().await;
         }
     }

@@ -1,0 +1,116 @@
+//! A way to a service: in a daemon, or in this very process.
+
+use std::path::Path;
+
+use node_manager::{Network, Service, ServiceConfig, Vault};
+use tokio::sync::{broadcast, watch};
+use waku::PeerList;
+use waku_pairing::party::Event;
+
+use super::client::{Client, RemoteWatch};
+use super::notice::Notice;
+use super::protocol::{Request, Response};
+use super::serve::{serve, static_nodes};
+use crate::failure::Failure;
+
+/// A way to a service. To whoever uses it both kinds are alike.
+pub(crate) enum Access {
+    Daemon(Client),
+    /// In this process, until [`Access::close`].
+    Local(Box<Service>),
+}
+
+impl Access {
+    /// The daemon of a data directory, if one runs.
+    pub(crate) async fn daemon(data_dir: &Path) -> Option<Self> {
+        Client::find(data_dir).await.map(Self::Daemon)
+    }
+
+    /// A service of our own, on the network.
+    pub(crate) async fn start(config: &ServiceConfig, network: Network) -> Result<Self, Failure> {
+        Ok(Self::Local(Box::new(Service::start(config, network).await?)))
+    }
+
+    /// What is kept, without a network; `None` when nothing was ever kept.
+    pub(crate) fn offline(config: &ServiceConfig) -> Result<Option<Self>, Failure> {
+        if !Vault::exists(&config.data_dir) {
+            return Ok(None);
+        }
+        Ok(Some(Self::Local(Box::new(Service::start_offline(config)?))))
+    }
+
+    /// Has a request carried out.
+    pub(crate) async fn call(&self, request: Request) -> Result<Response, Failure> {
+        match self {
+            Self::Daemon(client) => client.call(&request).await,
+            Self::Local(service) => serve(service, request).await,
+        }
+    }
+
+    /// What happens from now on.
+    pub(crate) async fn watch(&self) -> Result<Watch, Failure> {
+        match self {
+            Self::Daemon(client) => Ok(Watch::Daemon(client.watch().await?)),
+            Self::Local(service) => Ok(Watch::local(service)),
+        }
+    }
+
+    /// Stops a service of our own; a daemon goes on.
+    pub(crate) async fn close(self) {
+        if let Self::Local(service) = self {
+            service.stop().await;
+        }
+    }
+}
+
+/// What happens in a service.
+pub(crate) enum Watch {
+    Daemon(RemoteWatch),
+    Local {
+        events: broadcast::Receiver<Event>,
+        peers: Option<watch::Receiver<PeerList>>,
+        told: Option<Notice>,
+    },
+}
+
+impl Watch {
+    /// What happens in a service of this process.
+    pub(crate) fn local(service: &Service) -> Self {
+        let peers = service.node().map(|node| {
+            let mut peers = node.peers().watch();
+            peers.mark_changed();
+            peers
+        });
+        Self::Local { events: service.party().events(), peers, told: None }
+    }
+
+    /// The next notice; `None` when the service has ended.
+    pub(crate) async fn next(&mut self) -> Option<Notice> {
+        let (events, peers, told) = match self {
+            Self::Daemon(watch) => return watch.next().await,
+            Self::Local { events, peers, told } => (events, peers, told),
+        };
+        loop {
+            tokio::select! {
+                event = events.recv() => return match event {
+                    Ok(event) => Some(event.into()),
+                    Err(broadcast::error::RecvError::Lagged(count)) => Some(Notice::Missed { count }),
+                    Err(broadcast::error::RecvError::Closed) => None,
+                },
+                Some(list) = changed(peers.as_mut()) => {
+                    let notice = Some(Notice::Network { connected: list.connected.len(), static_nodes: static_nodes(&list) });
+                    if *told != notice {
+                        told.clone_from(&notice);
+                        return notice;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn changed(peers: Option<&mut watch::Receiver<PeerList>>) -> Option<PeerList> {
+    let peers = peers?;
+    peers.changed().await.ok()?;
+    Some(peers.borrow_and_update().clone())
+}

@@ -1,0 +1,125 @@
+//! The services: sessions that come back, and looking at them.
+
+use serde_json::Value;
+
+use crate::process::Process;
+use crate::stage::{Stage, relay};
+
+fn ping(stage: &Stage) {
+    for ended in [stage.on_app(&["ping", "-c", "1"]), stage.on_host(&["ping", "-c", "1"])] {
+        assert_eq!(ended.code, Some(0), "{}", ended.output);
+    }
+}
+
+fn status(stage: &Stage) -> Value {
+    let ended = stage.on_host(&["status", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    serde_json::from_str(&ended.output).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_services_find_each_other_and_tell_how_they_are() {
+    let stage = Stage::new().await;
+    stage.pair_by_hand();
+    let (mut host, _app) = (stage.run_host(), stage.run_app());
+    host.expect("session up");
+    ping(&stage);
+    let status = status(&stage);
+    assert_eq!((status["running"].as_bool(), status["part"].as_str()), (Some(true), Some("host")));
+    assert_eq!(status["network"]["connected"], 1);
+    let peer = &status["peers"][0];
+    assert!(peer["session"]["id"].is_string() && peer["session"]["round_trip_ms"].is_f64(), "{peer}");
+    assert!(peer["last_seen"].as_u64() >= peer["paired_at"].as_u64());
+    assert!(stage.on_host(&["status"]).output.contains("up"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_either_side_is_back_in_session() {
+    let stage = Stage::new().await;
+    stage.pair_by_hand();
+    let (mut host, mut app) = (stage.run_host(), stage.run_app());
+    host.expect("session up");
+    for round in 0..3 {
+        host.kill();
+        host = stage.run_host();
+        // In the middle of the handshake the first time, in a session the second, and so on.
+        if round != 0 {
+            host.expect("session up");
+        }
+        app.kill();
+        app = stage.run_app();
+        app.expect("session up");
+        ping(&stage);
+    }
+    assert_eq!(stage.peer_of_host()["stage"], "confirmed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_service_takes_its_leave_and_leaves_nothing_behind() {
+    let stage = Stage::new().await;
+    stage.pair_by_hand();
+    let (mut host, mut app) = (stage.run_host(), stage.run_app());
+    app.expect("session up");
+    host.expect("session up");
+    host.signal("TERM");
+    let ended = host.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    assert!(!stage.host().join("control.sock").exists());
+    app.expect("session down");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_relay_restarted_under_another_identity_is_found_again() {
+    let mut stage = Stage::new().await;
+    stage.pair_by_hand();
+    let address = stage.relay.listen_addresses()[0].to_string();
+    let address = address.split("/p2p/").next().unwrap();
+    let network = format!("--staticnode={address}");
+    let mut host = Process::start(&stage.host(), &["run", &network]);
+    let mut app = Process::start(&stage.app(), &["app", "run", &network]);
+    host.expect("session up");
+    app.expect("session up");
+    stage.relay.shutdown().await;
+    host.expect("connected=0");
+    app.expect("connected=0");
+    stage.relay = relay(0, address).await;
+    host.expect("connected=1");
+    app.expect("connected=1");
+    ping(&stage);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_are_shown_renamed_and_revoked_with_and_without_the_service() {
+    for with_service in [true, false] {
+        let stage = Stage::new().await;
+        stage.pair_by_hand();
+        let services = with_service.then(|| (stage.run_host(), stage.run_app()));
+        let fingerprint = stage.peer_of_host()["fingerprint"].as_str().unwrap().to_owned();
+        let shown = stage.on_host(&["peers", "show", &fingerprint[..6]]);
+        assert!(shown.output.contains("laptop") && shown.output.contains(&fingerprint), "{}", shown.output);
+        let renamed = stage.on_host(&["peers", "rename", "laptop", "my phone"]);
+        assert_eq!(renamed.code, Some(0), "{}", renamed.output);
+        assert_eq!(stage.peer_of_host()["name"], "my phone");
+        assert_eq!(stage.peer_of_host()["label"], "laptop");
+        let unknown = stage.on_host(&["peers", "show", "laptop"]);
+        assert_eq!(unknown.code, Some(2), "{}", unknown.output);
+        let revoked = stage.on_host(&["peers", "revoke", "my phone"]);
+        assert_eq!(revoked.code, Some(0), "{}", revoked.output);
+        assert_eq!(stage.on_host(&["peers", "--json"]).output, "[]");
+        // Without the services the app learns it when it calls.
+        let (_host, mut app) = services.unwrap_or_else(|| (stage.run_host(), stage.run_app()));
+        app.expect("unpaired");
+        assert_eq!(stage.on_app(&["peers", "--json"]).output, "[]");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines_can_be_json() {
+    let stage = Stage::new().await;
+    let network = stage.network();
+    let mut host =
+        Process::start(&stage.host(), &["run", "--log-format=json", "--label=beacon-01", &network]);
+    let line = host.expect("\"running\"");
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["fields"]["label"], "beacon-01");
+}

@@ -1,0 +1,13 @@
+//! The command line tool, run as people run it: real processes, real sockets on loopback, real kills.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod crashes;
+mod daemons;
+mod faults;
+mod pairing;
+mod process;
+mod stage;
