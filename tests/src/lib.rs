@@ -1,3 +1,3 @@
-//! Test harness and whole-stack tests of the workspace.
+//! What the tests of the workspace share.
 
 pub mod codegen;

@@ -1,0 +1,38 @@
+//! What every decoder of foreign bytes promises, as functions of arbitrary bytes. Each of [`TARGETS`] panics when a
+//! promise is broken; that nothing else panics is a promise too.
+//!
+//! `cargo fuzz run <target>` in the folder above looks for bytes that break one, with the files below `seeds/` to start
+//! from. A file that once broke one is kept there: the workspace's tests give every seed to its target.
+
+pub mod code;
+pub mod enr;
+pub mod frames;
+pub mod framing;
+pub mod hello;
+pub mod manager;
+pub mod message;
+pub mod payload;
+pub mod record;
+mod script;
+pub mod session;
+pub mod topics;
+pub mod wire;
+
+/// A target: it takes anything, and panics when a promise is broken.
+pub type Target = fn(&[u8]);
+
+/// Every target by name.
+pub const TARGETS: [(&str, Target); 12] = [
+    ("code", code::run),
+    ("enr", enr::run),
+    ("frames", frames::run),
+    ("framing", framing::run),
+    ("hello", hello::run),
+    ("manager", manager::run),
+    ("message", message::run),
+    ("payload", payload::run),
+    ("record", record::run),
+    ("session", session::run),
+    ("topics", topics::run),
+    ("wire", wire::run),
+];
