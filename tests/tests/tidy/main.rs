@@ -13,5 +13,7 @@ mod workspace;
 /// Fails with everything that breaks a rule, one a line.
 #[track_caller]
 fn assert_none(what_to_do: &str, broken: &[String]) {
+    let mut broken = broken.to_vec();
+    broken.dedup();
     assert!(broken.is_empty(), "{what_to_do}:\n  {}", broken.join("\n  "));
 }
