@@ -1,10 +1,15 @@
 //! Codes, keys and payloads never reach a log, at any level, while parties pair and nodes relay.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+#[allow(dead_code, reason = "the example's own main is not run here")]
+#[path = "../../../pairing/examples/in_memory.rs"]
+mod in_memory;
 mod log;
 mod pairing;
 mod relaying;
 mod secret;
+mod service;
+mod story;
 
 use log::Log;
 use secret::Secret;

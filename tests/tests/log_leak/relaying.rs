@@ -1,15 +1,11 @@
 //! Two nodes on loopback.
 
-use std::time::Duration;
-
-use tokio::time::timeout;
 use waku::{Config, ContentTopic, Delivery, Keypair, Node, PublishError, Sharding, WakuMessage};
 
 use crate::log::Log;
 use crate::secret::Secret;
+use crate::story::within;
 
-/// A test that waits longer than this has failed.
-const GUARD: Duration = Duration::from_secs(30);
 const SECRETS: [[u8; 32]; 2] = [[0xa1; 32], [0xb2; 32]];
 const PAYLOAD: &[u8] = b"payload marker 3f6b";
 const META: &[u8] = b"meta marker 91c4";
@@ -33,10 +29,10 @@ async fn relaying_logs_neither_payloads_nor_keys() {
     let mut inbox = alice.relay().subscribe(topic.clone()).await.unwrap();
     let mut peers = bob.peers().watch();
     let knows_alice = peers.wait_for(|peers| peers.connected.iter().any(|peer| !peer.topics.is_empty()));
-    drop(timeout(GUARD, knows_alice).await.expect("the two nodes meet").unwrap());
+    drop(within("the two nodes to meet", knows_alice).await.unwrap());
     let message = WakuMessage::new(&topic, PAYLOAD, 1).with_meta(META).with_rate_limit_proof(PAYLOAD);
     bob.relay().publish(message.clone()).await.unwrap();
-    let delivery = timeout(GUARD, inbox.recv()).await.expect("the message comes");
+    let delivery = within("the message", inbox.recv()).await;
     assert!(matches!(delivery, Some(Delivery::Message(envelope)) if envelope.message().payload == PAYLOAD));
 
     assert_eq!(bob.relay().publish(message).await, Err(PublishError::Duplicate));
