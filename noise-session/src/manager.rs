@@ -50,6 +50,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(300);
 /// The first wait when the other party took its leave: it will call.
 const RETRY_AFTER_CLOSE: Duration = Duration::from_secs(30);
+/// How long after an answer another initiation goes unanswered: each costs a write and a publish.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(500);
 /// Messages sent before a session is renewed.
 const RENEW_AFTER_MESSAGES: u64 = 1 << 14;
 
@@ -75,6 +77,8 @@ pub struct Manager {
     retry: Retry,
     attempts: VecDeque<Attempt>,
     answers: VecDeque<Answer>,
+    /// When we last answered an initiation.
+    answered: Option<Instant>,
     slots: Slots,
     outputs: VecDeque<Output>,
 }
@@ -82,6 +86,8 @@ pub struct Manager {
 struct Retry {
     at: Option<Instant>,
     wait: Duration,
+    /// The longest wait.
+    cap: Duration,
 }
 
 impl Manager {
@@ -94,7 +100,8 @@ impl Manager {
             data: Zeroizing::default(),
             stamps,
             calling: false,
-            retry: Retry { at: None, wait: FIRST_RETRY },
+            retry: Retry { at: None, wait: FIRST_RETRY, cap: LAST_RETRY },
+            answered: None,
             attempts: VecDeque::new(),
             answers: VecDeque::new(),
             slots: Slots::default(),
@@ -109,10 +116,20 @@ impl Manager {
 
     /// Calls the other party until there is a session, and again whenever there is none.
     pub fn connect(&mut self, now: Now) {
+        self.connect_after(now, Duration::ZERO);
+    }
+
+    /// The same, with the first call after a while.
+    pub fn connect_after(&mut self, now: Now, wait: Duration) {
         self.calling = true;
         if self.slots.current.is_none() {
-            self.retry_soon(now);
+            self.retry_after(now, wait);
         }
+    }
+
+    /// The longest wait between two calls from now on; five minutes by default.
+    pub fn set_longest_wait(&mut self, cap: Duration) {
+        self.retry.cap = cap;
     }
 
     /// Makes a new session even though there is one.
@@ -153,14 +170,18 @@ impl Manager {
         self.retry.at = None;
         self.attempts.clear();
         self.answers.clear();
-        if let Some(live) = &mut self.slots.current {
-            let place = Place::Session(live.session.id());
-            // A session that has used up its nonces ends in silence; the other party notices by itself.
-            if let Ok(sealed) = live.session.seal_termination() {
-                self.outputs.push_back(Output::Transmit { place, payload: sealed.payload });
-            }
+        for mut live in self.slots.clear() {
+            self.terminate(&mut live);
+            self.forget(&live);
         }
-        self.forget_all();
+    }
+
+    /// 37's termination. A session that has used up its nonces ends in silence; the other party notices by itself.
+    fn terminate(&mut self, live: &mut Live) {
+        let place = Place::Session(live.session.id());
+        if let Ok(sealed) = live.session.seal_termination() {
+            self.outputs.push_back(Output::Transmit { place, payload: sealed.payload });
+        }
     }
 
     /// The session to send on.
@@ -203,7 +224,8 @@ impl Manager {
                     }
                 }
                 Slot::Previous(live) => self.forget(&live),
-                Slot::Current(live) => {
+                Slot::Current(mut live) => {
+                    self.terminate(&mut live);
                     self.forget(&live);
                     self.close_event(now, CloseReason::Expired);
                 }
@@ -230,11 +252,13 @@ impl Manager {
     fn handle_handshake(&mut self, now: Now, rng: &mut dyn CryptoRng, payload: &PayloadV2<'_>) {
         if let Some((initiation, _)) = open_initiation(&self.link, now, payload) {
             self.handle_initiation(now, rng, initiation, payload);
-        } else if let Some(attempt) = self.attempts.iter().find(|attempt| attempt.expects(payload.nametag)) {
+        } else if let Some(attempt) =
+            self.attempts.iter_mut().find(|attempt| attempt.expects(payload.nametag))
+        {
             if let Some(outcome) = attempt.finish(rng, payload, &self.data) {
                 self.handle_reply(now, outcome);
             }
-        } else if let Some(answer) = self.answers.iter().find(|answer| answer.expects(payload.nametag)) {
+        } else if let Some(answer) = self.answers.iter_mut().find(|answer| answer.expects(payload.nametag)) {
             if let Some(outcome) = answer.finish(payload) {
                 self.handle_third(now, outcome);
             }
@@ -258,7 +282,9 @@ impl Manager {
             .attempts
             .back()
             .is_some_and(|attempt| now.instant.saturating_since(attempt.started) < GLARE_PRIORITY);
-        if priority && ours_is_fresh {
+        let just_answered =
+            self.answered.is_some_and(|at| now.instant.saturating_since(at) < ANSWER_INTERVAL);
+        if (priority && ours_is_fresh) || just_answered {
             return;
         }
         let Some((answer, second)) = Answer::start(&self.link, rng, &self.boot, initiation, payload) else {
@@ -270,6 +296,7 @@ impl Manager {
         if self.retry.at.is_some() {
             self.retry.at = Some(now.instant + GLARE_PRIORITY);
         }
+        self.answered = Some(now.instant);
         self.stamps.seen = initiation.stamp;
         self.outputs.push_back(Output::Save(self.stamps));
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: second });
@@ -302,10 +329,11 @@ impl Manager {
     }
 
     /// Puts a session in its place. Returns whether it is the current one now.
-    fn establish(&mut self, live: Live, data: Vec<u8>) -> bool {
+    fn establish(&mut self, live: Live, data: Zeroizing<Vec<u8>>) -> bool {
         self.attempts.clear();
         self.answers.clear();
-        self.retry = Retry { at: None, wait: FIRST_RETRY };
+        self.retry.at = None;
+        self.retry.wait = FIRST_RETRY;
         let (session, role) = (live.session.id(), live.role);
         if let Some(dropped) = self.slots.establish(&self.link, live) {
             self.forget(&dropped);
@@ -327,7 +355,8 @@ impl Manager {
     fn handle_transport(&mut self, now: Now, payload: &PayloadV2<'_>) {
         let Some((session, opened)) = self.slots.open(now.instant, payload) else { return };
         if let Some(live) = self.slots.take_confirmed_next(session) {
-            self.establish(live, Vec::new());
+            self.establish(live, Zeroizing::default());
+            self.slots.heard(now.instant, session);
         }
         match opened.content {
             Content::Termination => {
@@ -365,29 +394,28 @@ impl Manager {
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload });
         push_bounded(&mut self.attempts, attempt);
         self.retry.at = Some(now.instant + jittered(self.retry.wait, rng));
-        self.retry.wait = (self.retry.wait * 2).min(LAST_RETRY);
+        self.retry.wait = (self.retry.wait * 2).min(self.retry.cap);
     }
 
     fn retry_soon(&mut self, now: Now) {
-        self.retry = Retry { at: Some(now.instant), wait: FIRST_RETRY };
+        self.retry_after(now, Duration::ZERO);
+    }
+
+    fn retry_after(&mut self, now: Now, wait: Duration) {
+        self.retry.at = Some(now.instant + wait);
+        self.retry.wait = FIRST_RETRY;
     }
 
     fn close_event(&mut self, now: Now, reason: CloseReason) {
         self.outputs.push_back(Output::Event(Event::Closed(reason)));
         if self.calling {
             let wait = if reason == CloseReason::ByPeer { RETRY_AFTER_CLOSE } else { Duration::ZERO };
-            self.retry = Retry { at: Some(now.instant + wait), wait: FIRST_RETRY };
+            self.retry_after(now, wait);
         }
     }
 
     fn forget(&mut self, live: &Live) {
         self.outputs.push_back(Output::Forget(live.session.id()));
-    }
-
-    fn forget_all(&mut self) {
-        for live in self.slots.clear() {
-            self.forget(&live);
-        }
     }
 }
 

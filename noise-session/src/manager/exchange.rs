@@ -2,6 +2,7 @@
 //! third message.
 
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::initiation::{Initiation, Reply, Stamp, capability, decode_finish, encode_finish};
 use super::link::{Link, live_days};
@@ -15,6 +16,10 @@ use crate::payload::{PayloadV2, ProtocolId};
 use crate::session::Session;
 use crate::time::{Instant, Now};
 
+/// Messages under an expected nametag, which anyone can copy, that are tried before an exchange is deaf: each costs a
+/// Diffie-Hellman or two.
+const MAX_TRIES: u32 = 32;
+
 /// What this crate can do, for the capability fields.
 const CAPABILITIES: u32 = capability::REKEY;
 
@@ -24,6 +29,7 @@ pub(super) struct Attempt {
     ephemeral: PublicKey,
     stamp: Stamp,
     knew: [u8; 32],
+    tries: u32,
     pub(super) started: Instant,
 }
 
@@ -31,6 +37,7 @@ pub(super) struct Attempt {
 pub(super) struct Answer {
     handshake: Handshake,
     initiation: Initiation,
+    tries: u32,
 }
 
 /// A handshake that came to its end, with the facts both parties know.
@@ -46,7 +53,7 @@ pub(super) struct Outcome {
     /// The third message, which its sender repeats until it is answered.
     pub(super) third: Vec<u8>,
     /// What the initiator's application said in it.
-    pub(super) data: Vec<u8>,
+    pub(super) data: Zeroizing<Vec<u8>>,
 }
 
 /// Who we are in this process.
@@ -88,13 +95,19 @@ impl Attempt {
         let sealed = initiation.seal(link, rng, &public);
         let payload =
             handshake.write(rng, nametag, &sealed).expect("the first message of K1K1 uses no key of theirs");
-        let attempt =
-            Self { handshake, ephemeral: public, stamp, knew: boot.last_session, started: now.instant };
+        let attempt = Self {
+            handshake,
+            ephemeral: public,
+            stamp,
+            knew: boot.last_session,
+            tries: 0,
+            started: now.instant,
+        };
         (attempt, payload)
     }
 
     pub(super) fn expects(&self, nametag: MessageNametag) -> bool {
-        self.handshake.next_nametag() == nametag
+        self.tries < MAX_TRIES && self.handshake.next_nametag() == nametag
     }
 
     pub(super) fn is_of(&self, ephemeral: &PublicKey) -> bool {
@@ -103,11 +116,12 @@ impl Attempt {
 
     /// Reads the second message and makes the third. `None` when the second is not authentic; the attempt still waits.
     pub(super) fn finish(
-        &self,
+        &mut self,
         rng: &mut dyn CryptoRng,
         payload: &PayloadV2<'_>,
         data: &[u8],
     ) -> Option<Outcome> {
+        self.tries += 1;
         let mut handshake = self.handshake.clone();
         let reply = Reply::decode(&handshake.read(payload).ok()?)?;
         let nametag = handshake.next_nametag();
@@ -120,7 +134,7 @@ impl Attempt {
             knew: self.knew,
             peer_boot: reply.boot_id,
             third,
-            data: Vec::new(),
+            data: Zeroizing::default(),
         })
     }
 }
@@ -140,18 +154,19 @@ impl Answer {
         let nametag = handshake.next_nametag();
         let reply = Reply { capabilities: CAPABILITIES, boot_id: boot.id };
         let second = handshake.write(rng, nametag, &reply.encode()).ok()?;
-        Some((Self { handshake, initiation }, second))
+        Some((Self { handshake, initiation, tries: 0 }, second))
     }
 
     pub(super) fn expects(&self, nametag: MessageNametag) -> bool {
-        self.handshake.next_nametag() == nametag
+        self.tries < MAX_TRIES && self.handshake.next_nametag() == nametag
     }
 
     /// Reads the third message. `None` when it is not authentic; the answer still waits.
-    pub(super) fn finish(&self, payload: &PayloadV2<'_>) -> Option<Outcome> {
+    pub(super) fn finish(&mut self, payload: &PayloadV2<'_>) -> Option<Outcome> {
+        self.tries += 1;
         let mut handshake = self.handshake.clone();
         let plaintext = handshake.read(payload).ok()?;
-        let data = decode_finish(&plaintext)?.to_vec();
+        let data = Zeroizing::new(decode_finish(&plaintext)?.to_vec());
         let Initiation { stamp, boot_id, capabilities, last_session } = self.initiation;
         let session = Session::new(handshake.finish().ok()?, rekeys(capabilities));
         Some(Outcome {

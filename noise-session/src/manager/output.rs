@@ -48,7 +48,7 @@ pub enum Event {
         /// Our side of its handshake.
         role: Role,
         /// As responder: what the initiator's application said in the third message. Empty as initiator.
-        data: Vec<u8>,
+        data: Zeroizing<Vec<u8>>,
     },
     /// A message of theirs. Indices may come in any order, each once.
     Received {

@@ -143,10 +143,10 @@ impl Slots {
             .current
             .as_ref()
             .is_some_and(|current| current.raced(&live) && current.order(link) > live.order(link));
+        self.renewing = false;
         if lost {
             return self.previous.replace(live);
         }
-        self.renewing = false;
         self.erase_previous = None;
         let replaced = self.current.replace(live)?;
         self.previous.replace(replaced)
@@ -158,14 +158,14 @@ impl Slots {
         let live = places.into_iter().flatten().find(|live| live.session.expects(payload))?;
         let opened = live.open(now, payload)?;
         let session = live.session.id();
-        if self.current.as_ref().is_some_and(|current| current.session.id() == session) {
-            self.heard_on_current(now);
-        }
+        self.heard(now, session);
         Some((session, opened))
     }
 
-    fn heard_on_current(&mut self, now: Instant) {
-        if self.previous.is_some() && self.erase_previous.is_none() {
+    /// Something authentic came on a session: if it is the current one, the previous one's days are counted.
+    pub(super) fn heard(&mut self, now: Instant, session: SessionId) {
+        let on_current = self.current.as_ref().is_some_and(|current| current.session.id() == session);
+        if on_current && self.previous.is_some() && self.erase_previous.is_none() {
             self.erase_previous = Some(now + PREVIOUS_GRACE);
         }
     }
