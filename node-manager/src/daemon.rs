@@ -67,11 +67,12 @@ async fn log_notices(watch: &mut Watch) {
             Notice::Confirmed { peer, compared } => {
                 tracing::info!(name = peer.name, fingerprint = peer.fingerprint, compared, "paired");
             }
-            Notice::PairingFailed { failure } => tracing::warn!(reason = failure.message, "no pairing"),
+            Notice::PairingFailed { failure, .. } => tracing::warn!(reason = failure.message, "no pairing"),
             Notice::SessionUp { pairing, session } => tracing::info!(pairing, session, "session up"),
             Notice::SessionDown { pairing } => tracing::info!(pairing, "session down"),
-            Notice::Unpaired { peer, by_peer } => {
-                tracing::warn!(name = peer.name, fingerprint = peer.fingerprint, by_peer, "unpaired");
+            Notice::Unpaired { peer, by_peer, alarm } => {
+                let alarm = alarm.as_deref();
+                tracing::warn!(name = peer.name, fingerprint = peer.fingerprint, by_peer, alarm, "unpaired");
             }
             Notice::StoreFailed => {
                 tracing::error!("the vault cannot be written; nothing that rests on it is said")

@@ -106,7 +106,7 @@ impl Actor {
     async fn hear<T>(&mut self, mut wanted: impl FnMut(Event) -> Option<T>) -> Result<T, Failure> {
         loop {
             match self.events.recv().await.map_err(Failure::other)? {
-                Event::PairingFailed(failure) => return Err(Failure::other(failure)),
+                Event::PairingFailed { failure, .. } => return Err(Failure::other(failure)),
                 event => {
                     if let Some(found) = wanted(event) {
                         return Ok(found);

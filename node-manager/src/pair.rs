@@ -41,6 +41,9 @@ pub(crate) async fn host(global: &Global, args: PairArgs) -> Result<(), Failure>
         Err(failure) => Err(failure),
     };
     if let Ok(peer) = &result {
+        // That the digits were compared is the app's word, whoever the app is.
+        let revoke = format!("`node-manager peers revoke {}`", peer.fingerprint);
+        dialogue.say(&format!("If the app did not say that it is paired, it was another's: {revoke}."));
         // The app learns that this side has it on disk; a pong says that it has heard.
         let timeout_ms = u64::try_from(LAST_WORD_WITHIN.as_millis()).unwrap_or(u64::MAX);
         _ = access.call(Request::Ping { peer: Some(peer.pairing.clone()), timeout_ms }).await;
@@ -169,7 +172,11 @@ impl<'a> Dialogue<'a> {
                     self.show_digits(peer, &digits, compare)
                 }
                 Turn::Notice(Notice::AskDigits { peer }) => self.ask_digits(peer),
-                Turn::Notice(Notice::PairingFailed { failure }) => return Err(failure),
+                Turn::Notice(Notice::PairingFailed { pairing, failure })
+                    if self.may_be_ours(pairing.as_deref()) =>
+                {
+                    return Err(failure);
+                }
                 Turn::Notice(Notice::Confirmed { peer, compared }) if self.is_ours(&peer) => {
                     self.say(&format!("Paired with {:?}, fingerprint {}.", peer.name, peer.fingerprint));
                     if !compared {
@@ -197,7 +204,9 @@ impl<'a> Dialogue<'a> {
                     );
                     return Ok(());
                 }
-                Ok(Turn::Notice(Notice::PairingFailed { failure })) => return Err(failure),
+                Ok(Turn::Notice(Notice::PairingFailed { pairing: whose, failure })) if whose == pairing => {
+                    return Err(failure);
+                }
                 Ok(_) => {}
                 Err(failure) if failure.kind == Kind::Timeout => {
                     self.say("The host has not answered yet; it will when both sides run.");
@@ -249,7 +258,12 @@ impl<'a> Dialogue<'a> {
     }
 
     fn is_ours(&self, peer: &Who) -> bool {
-        self.peer.as_ref().is_none_or(|ours| ours.pairing == peer.pairing)
+        self.may_be_ours(Some(&peer.pairing))
+    }
+
+    /// Whether something about a pairing concerns the one under way, which has no name at first.
+    fn may_be_ours(&self, pairing: Option<&str>) -> bool {
+        self.peer.as_ref().is_none_or(|ours| pairing == Some(&ours.pairing))
     }
 
     fn show_code(&self, code: &str, with_qr: bool) {

@@ -43,7 +43,7 @@ pub(crate) fn service(
 }
 
 fn host_name() -> Label {
-    Label::sanitized(&rustix::system::uname().nodename().to_string_lossy(), "unnamed")
+    Label::sanitized(&rustix::system::uname().nodename().to_string_lossy())
 }
 
 impl NetworkArgs {

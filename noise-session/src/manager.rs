@@ -46,8 +46,6 @@ const MAX_EXCHANGES: usize = 3;
 const GLARE_PRIORITY: Duration = Duration::from_secs(10);
 /// The wait after the first initiation; it doubles after each.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
-/// The longest wait between initiations.
-const LAST_RETRY: Duration = Duration::from_secs(300);
 /// The first wait when the other party took its leave: it will call.
 const RETRY_AFTER_CLOSE: Duration = Duration::from_secs(30);
 /// How long after an answer another initiation goes unanswered: each costs a write and a publish.
@@ -91,6 +89,9 @@ struct Retry {
 }
 
 impl Manager {
+    /// The longest wait between two calls, unless another is set.
+    pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
     /// A manager without a session, that answers but does not call. `stamps` come from the store; `boot_id` is random
     /// per process.
     pub fn new(link: Link, stamps: Stamps, boot_id: [u8; 16]) -> Self {
@@ -100,7 +101,7 @@ impl Manager {
             data: Zeroizing::default(),
             stamps,
             calling: false,
-            retry: Retry { at: None, wait: FIRST_RETRY, cap: LAST_RETRY },
+            retry: Retry { at: None, wait: FIRST_RETRY, cap: Self::LONGEST_WAIT },
             answered: None,
             attempts: VecDeque::new(),
             answers: VecDeque::new(),
@@ -127,7 +128,7 @@ impl Manager {
         }
     }
 
-    /// The longest wait between two calls from now on; five minutes by default.
+    /// The longest wait between two calls from now on.
     pub fn set_longest_wait(&mut self, cap: Duration) {
         self.retry.cap = cap;
     }

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use sha2::{Digest, Sha256};
 use waku_noise_session::kdf::{hkdf, hkdf_expand};
 use waku_noise_session::message_nametag::{MessageNametag, NAMETAG_LEN};
 use zeroize::Zeroizing;
 
 use crate::code::Code;
+use crate::record::CodeName;
 
 /// The one suite that is spoken. It is a constant of the protocol, not negotiated: publishing just once under a suite
 /// that does not stretch the code would let anyone search for it at the speed of a hash.
@@ -21,7 +23,8 @@ const HANDSHAKE_KEY_SALT: &[u8] = b"status-node-manager/pairing/1/handshake-key"
 const ARGON2_COST: (u32, u32, u32) = (64 * 1024, 3, 1);
 
 /// What both sides derive from the code: `T`, which names the topic, and the keys under which the HELLO messages are
-/// sealed, one for each direction so that nothing can be reflected. Zeroized on drop and never printed.
+/// sealed, one for each direction so that nothing can be reflected. The keys are zeroized on drop; nothing of it is
+/// printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CodeKeys {
     pub(crate) topic: [u8; 32],
@@ -40,6 +43,12 @@ impl CodeKeys {
     /// Stretches the code. Takes about a third of a second and 64 MiB by design; run it where blocking is fine.
     pub fn derive(code: &Code) -> Self {
         Self::from_stretched(stretch(code).as_ref())
+    }
+
+    /// The code's name, by which a store knows that it was used.
+    pub(crate) fn name(&self) -> CodeName {
+        let digest: [u8; 32] = Sha256::digest(self.topic).into();
+        *digest.first_chunk().expect("a digest has 32 bytes")
     }
 
     fn from_stretched(stretched: &[u8]) -> Self {

@@ -3,15 +3,17 @@
 //! Feed it with `handle_*` and the commands; after each call drain [`Party::poll_output`] and ask
 //! [`Party::poll_timeout`] when to call [`Party::handle_timeout`]. Outputs are to be acted on in their order, and what
 //! follows an [`Output::Save`] may be said only once the changes are durable: **persist before you speak**. A save that
-//! fails is reported with [`Party::handle_save_failed`] before the next poll; to the pairing it concerns it is like a
-//! crash of the process, from which the record on disk is taken up again.
+//! fails is reported with [`Party::handle_save_failed`] before the next poll.
 
 mod app;
 mod attempt;
 mod event;
+mod exchange;
 mod grave;
+mod offer;
 mod outbox;
 mod peer;
+mod recovery;
 mod session;
 mod topics;
 
@@ -24,9 +26,10 @@ use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::time::{Instant, Now};
 use waku_proto::ContentTopic;
 
-pub use app::{DigitsError, OfferError};
+pub use app::DigitsError;
 pub use attempt::PairError;
 pub use event::{Event, Failure, Introduction, PeerView, SessionView, StageView, Step};
+pub use offer::OfferError;
 pub use outbox::Output;
 
 use crate::frame::Frame;
@@ -35,9 +38,10 @@ use crate::identity::Identity;
 use crate::reason::Reason;
 use crate::record::{PairingId, Tombstone};
 use crate::store::{Change, Stored};
-use app::Code;
+use app::Refusal;
 use attempt::Attempt;
 use grave::Grave;
+use offer::Code;
 use outbox::Outbox;
 use peer::Peer;
 use topics::{Owner, Topics};
@@ -109,8 +113,10 @@ impl Default for Terms {
 /// One side of the protocol.
 pub struct Party {
     me: Me,
-    /// The app's live code.
+    /// The app's code.
     code: Option<Code>,
+    /// What the app refused last.
+    refusal: Option<Refusal>,
     /// The manager's run of `pair`.
     attempt: Option<Attempt>,
     peers: BTreeMap<PairingId, Peer>,
@@ -138,6 +144,7 @@ impl Party {
         let mut party = Self {
             me: Me { config, identity, boot_id },
             code: None,
+            refusal: None,
             attempt: None,
             peers: BTreeMap::new(),
             graves: BTreeMap::new(),
@@ -206,20 +213,6 @@ impl Party {
         }
     }
 
-    /// The last polled [`Output::Save`] was not made durable. Nothing that rests on it has been said; the pairing it
-    /// concerns is taken up again as it is on disk.
-    pub fn handle_save_failed(&mut self, now: Now) {
-        for id in self.outbox.roll_back() {
-            self.take_up(now, id);
-            if !self.peers.contains_key(&id) {
-                self.unlock_code(id);
-                self.reopen_attempt(now, id);
-            }
-        }
-        self.outbox.event(Event::StoreFailed);
-        self.refresh_topics(now);
-    }
-
     /// The next thing for the caller to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.topics.poll_change().or_else(|| self.outbox.poll())
@@ -278,22 +271,6 @@ impl Party {
         }
     }
 
-    /// Puts a pairing into the state that is on disk.
-    fn take_up(&mut self, now: Now, id: PairingId) {
-        self.peers.remove(&id);
-        self.graves.remove(&id);
-        if let Some(record) = self.outbox.durable().peers.get(&id) {
-            // A record whose peer key is of low order cannot have been written; it would never get a session.
-            if let Some(peer) = Peer::new(&self.me, now, record.clone()) {
-                self.peers.insert(id, peer);
-            }
-        }
-        if let Some(tombstone) = self.outbox.durable().tombstones.get(&id) {
-            self.graves.extend(Grave::new(&self.me, tombstone).map(|grave| (id, grave)));
-        }
-        self.topics.dirty();
-    }
-
     /// Removes a pairing: on disk first, then in memory, and only then in what is said.
     fn bury(&mut self, cx: &mut Context<'_>, id: PairingId, ending: Ending) {
         let Some(mut peer) = self.peers.remove(&id) else { return };
@@ -309,25 +286,17 @@ impl Party {
             }
             self.reject_exchange(cx, &peer, ending.reason);
         }
-        self.forget_code_of(cx, &peer);
+        if let Some(exchange) = peer.record.exchange() {
+            self.spend_code_of(exchange, false);
+        }
+        self.attempt.take_if(|attempt| attempt.answered() == Some(id));
         let Ending { reason, by_peer } = ending;
         let event = if peer.record.is_confirmed() {
-            Event::Unpaired { peer: peer.view(cx.now), by_peer }
+            Event::Unpaired { peer: peer.view(cx.now), reason, by_peer }
         } else {
-            Event::PairingFailed(Failure::Rejected { reason, by_peer })
+            Event::PairingFailed { pairing: Some(id), failure: Failure::Rejected { reason, by_peer } }
         };
         self.outbox.event_after(id, event);
-        self.topics.dirty();
-    }
-
-    /// The code or the run of `pair` that a finished pairing came from has served.
-    fn forget_code_of(&mut self, cx: &mut Context<'_>, peer: &Peer) {
-        match self.me.config.part {
-            Part::App => self.spend_code_of(cx, peer),
-            Part::NodeManager => {
-                _ = self.attempt.take_if(|attempt| attempt.answered() == Some(peer.record.id()))
-            }
-        }
         self.topics.dirty();
     }
 

@@ -66,9 +66,14 @@ pub struct PeerRecord {
     pub last_heard: Option<u64>,
     /// The latest initiations of either side.
     pub stamps: Stamps,
+    /// On the app's side: the code it came from, so that none serves twice.
+    pub code: Option<CodeName>,
     /// How far the pairing has come.
     pub stage: Stage,
 }
+
+/// A code's name: the first 16 bytes of the SHA-256 of its topic secret `T`, which opens nothing.
+pub type CodeName = [u8; 16];
 
 impl PeerRecord {
     /// The pairing's name.
@@ -91,10 +96,27 @@ impl PeerRecord {
         matches!(self.stage, Stage::Confirmed(_))
     }
 
+    /// Whether both sides know that the pairing stands.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        matches!(self.stage, Stage::Confirmed(Confirmation { acknowledged: true, .. }))
+    }
+
     pub(crate) fn exchange(&self) -> Option<&Exchange> {
         match &self.stage {
             Stage::Pending(exchange) | Stage::Keyed(exchange) => Some(exchange),
             Stage::Confirmed(_) => None,
+        }
+    }
+}
+
+impl Stage {
+    /// Whether the pairing has come as far as another state of it, no matter whether the other side is known to know.
+    pub(crate) fn is_as_far_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Confirmed(one), Self::Confirmed(other)) => {
+                Confirmation { acknowledged: other.acknowledged, ..*one } == *other
+            }
+            (one, other) => one == other,
         }
     }
 }
@@ -134,8 +156,8 @@ pub enum Exchange {
 #[derive(Clone, PartialEq, Eq)]
 pub struct AppExchange {
     pub(crate) keys: CodeKeys,
-    pub(crate) attempts: Vec<AttemptId>,
-    pub(crate) hello_app_digest: [u8; 32],
+    /// Each `HELLO_APP` that was accepted, oldest first. The newest is the one answered.
+    pub(crate) attempts: Vec<Attempt>,
     pub(crate) hello_node_manager: Vec<u8>,
     pub(crate) commitment: [u8; 32],
     pub(crate) n_app: [u8; NONCE_LEN],
@@ -145,9 +167,17 @@ pub struct AppExchange {
     pub(crate) code_expires: UnixTime,
 }
 
+/// A HELLO_APP: its attempt's id, and its digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) id: AttemptId,
+    pub(crate) digest: [u8; 32],
+}
+
 /// The manager's side: the nonce it committed to, opened in the handshake's third message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ManagerExchange {
+    pub(crate) attempt: AttemptId,
     pub(crate) n_nm: Zeroizing<[u8; NONCE_LEN]>,
     pub(crate) compare: bool,
 }
@@ -176,6 +206,8 @@ pub struct Tombstone {
     pub at: u64,
     /// Why.
     pub reason: Reason,
+    /// On the app's side: the code it came from.
+    pub code: Option<CodeName>,
 }
 
 impl Tombstone {
@@ -186,10 +218,11 @@ impl Tombstone {
 
     pub(crate) fn of(record: &PeerRecord, at: u64, reason: Reason) -> Self {
         let attempts = match record.exchange() {
-            Some(Exchange::App(exchange)) => exchange.attempts.clone(),
-            _ => Vec::new(),
+            Some(Exchange::App(exchange)) => exchange.attempts.iter().map(|attempt| attempt.id).collect(),
+            Some(Exchange::Manager(exchange)) => vec![exchange.attempt],
+            None => Vec::new(),
         };
-        let PeerRecord { identity, noise, transcript, .. } = *record;
-        Self { identity, noise, transcript, attempts, at, reason }
+        let PeerRecord { identity, noise, transcript, code, .. } = *record;
+        Self { identity, noise, transcript, attempts, at, reason, code }
     }
 }

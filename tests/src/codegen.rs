@@ -6,7 +6,7 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail};
 
 const HEADER: &str = "// Generated from the .proto files; change those and run\n\
-     // `UPDATE_GENERATED=1 cargo test -p waku-tests --test generated_code`.\n";
+     // `cargo run -p waku-tests --bin generate`.\n";
 
 /// The crates with protobuf: `{crate}/protos/*.proto` becomes `{crate}/src/generated.rs`.
 pub const CRATES: [&str; 2] = ["proto", "pairing"];
@@ -48,6 +48,8 @@ fn hide_secrets(config: &mut prost_build::Config) {
     for message in secret {
         config.message_attribute(message, "#[derive(zeroize::Zeroize, zeroize::ZeroizeOnDrop)]");
     }
+    // Names and digests, which are no secret.
+    config.field_attribute(".status.nodemanager.v1.AppExchange.attempts", "#[zeroize(skip)]");
 }
 
 fn proto_files(directory: &Path) -> io::Result<Vec<PathBuf>> {

@@ -45,6 +45,9 @@ pub(crate) enum Notice {
         pairing: String,
     },
     PairingFailed {
+        /// Which, if it came so far as to have a name.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pairing: Option<String>,
         failure: failure::Failure,
     },
     ClockSkew {
@@ -64,6 +67,9 @@ pub(crate) enum Notice {
     Unpaired {
         peer: Who,
         by_peer: bool,
+        /// What the operator has to know, when it was nobody's wish.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        alarm: Option<String>,
     },
     StoreFailed,
     /// Events came faster than they were read.
@@ -130,7 +136,9 @@ impl From<Event> for Notice {
             Event::AskDigits(peer) => Self::AskDigits { peer: peer.into() },
             Event::Confirmed { peer, compared } => Self::Confirmed { peer: (&peer).into(), compared },
             Event::Acknowledged { pairing } => Self::Acknowledged { pairing: pairing_text(pairing) },
-            Event::PairingFailed(failure) => Self::PairingFailed { failure: describe(failure) },
+            Event::PairingFailed { pairing, failure } => {
+                Self::PairingFailed { pairing: pairing.map(pairing_text), failure: describe(failure) }
+            }
             Event::ClockSkew { apart } => Self::ClockSkew { apart_s: apart.as_secs() },
             Event::SessionUp { pairing, session } => {
                 Self::SessionUp { pairing: pairing_text(pairing), session: format!("{session:?}") }
@@ -139,7 +147,12 @@ impl From<Event> for Notice {
             Event::Pong { pairing, round_trip, .. } => {
                 Self::Pong { pairing: pairing_text(pairing), round_trip_ms: round_trip.as_secs_f64() * 1e3 }
             }
-            Event::Unpaired { peer, by_peer } => Self::Unpaired { peer: (&peer).into(), by_peer },
+            Event::Unpaired { peer, reason, by_peer } => {
+                let another_app =
+                    "another app answered to the same code: the one that was paired may not be yours";
+                let alarm = (reason == Reason::TwoMachines).then(|| another_app.to_owned());
+                Self::Unpaired { peer: (&peer).into(), by_peer, alarm }
+            }
             Event::StoreFailed => Self::StoreFailed,
         }
     }

@@ -27,6 +27,7 @@ fn record(n: u8) -> PeerRecord {
         created: 1_760_000_000,
         last_heard: Some(1_760_000_001),
         stamps: Stamps::default(),
+        code: None,
         stage: Stage::Confirmed(Confirmation { compared: true, at: 1_760_000_000, acknowledged: true }),
     }
 }
@@ -37,8 +38,15 @@ fn put(n: u8) -> Change {
 
 fn bury(n: u8) -> [Change; 2] {
     let PeerRecord { identity, noise, transcript, .. } = record(n);
-    let tombstone =
-        Tombstone { identity, noise, transcript, attempts: Vec::new(), at: 7, reason: Reason::Unpaired };
+    let tombstone = Tombstone {
+        identity,
+        noise,
+        transcript,
+        attempts: Vec::new(),
+        at: 7,
+        reason: Reason::Unpaired,
+        code: None,
+    };
     [Change::RemovePeer(record(n).id()), Change::PutTombstone(Box::new(tombstone))]
 }
 

@@ -16,7 +16,7 @@ use crate::store::PeerStore;
 
 /// 35/WAKU2-NOISE payloads have this version.
 const NOISE_VERSION: u32 = 2;
-/// Pings that wait for their answer; the oldest is given up when there are more.
+/// Pings that wait for their answer; more are refused.
 const MAX_PINGS: usize = 64;
 
 /// The future that lets a party live. Run it until it ends.
@@ -28,6 +28,8 @@ pub struct Driver<C, S> {
     commands: mpsc::Receiver<Command>,
     events: broadcast::Sender<Event>,
     pings: Vec<WaitingPing>,
+    /// Whether the network comes before the clock at the next wake: each in turn, so that neither starves the other.
+    network_first: bool,
 }
 
 struct WaitingPing {
@@ -53,7 +55,7 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
         commands: mpsc::Receiver<Command>,
         events: broadcast::Sender<Event>,
     ) -> Self {
-        Self { party, channel, store, rng, commands, events, pings: Vec::new() }
+        Self { party, channel, store, rng, commands, events, pings: Vec::new(), network_first: false }
     }
 
     /// Runs until the party is closed or all its handles are dropped.
@@ -87,6 +89,12 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
         if let Poll::Ready(command) = self.commands.poll_recv(cx) {
             return Poll::Ready(command.map_or(Wake::Abandoned, Wake::Command));
         }
+        self.network_first = !self.network_first;
+        if self.network_first
+            && let Poll::Ready(event) = self.channel.poll_event(cx)
+        {
+            return Poll::Ready(Wake::Channel(event));
+        }
         if self.channel.poll_deadline(self.party.poll_timeout(), cx).is_ready() {
             return Poll::Ready(Wake::Deadline);
         }
@@ -105,56 +113,66 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
 
     fn handle_command(&mut self, command: PartyCommand) {
         let now = self.channel.now();
+        let has_too_many_pings = self.has_too_many_pings();
         let (party, rng) = (&mut self.party, &mut *self.rng);
         match command {
             PartyCommand::Offer(keys, terms, reply) => {
                 let result = party.offer(now, keys, terms);
-                self.answer(reply, result);
+                self.answer(reply, &[], result);
             }
             PartyCommand::Pair(keys, terms, reply) => {
                 let result = party.pair(now, rng, keys, terms);
-                self.answer(reply, result);
+                self.answer(reply, &[], result);
             }
             PartyCommand::Cancel(reply) => {
-                party.cancel(now, rng);
-                self.answer(reply, Ok(()));
+                let ended = party.cancel(now, rng);
+                self.answer(reply, &ended, Ok(()));
             }
             PartyCommand::Digits(pairing, typed, reply) => {
                 let result = party.digits(now, rng, pairing, typed);
-                self.answer(reply, result);
+                self.answer(reply, &[pairing], result);
             }
             PartyCommand::Rename(pairing, alias, reply) => {
                 let result = party.rename(pairing, alias);
-                self.answer(reply, result);
+                self.answer(reply, &[pairing], result);
             }
             PartyCommand::Unpair(pairing, reply) => {
                 let result = party.unpair(now, rng, pairing);
-                self.answer(reply, result);
+                self.answer(reply, &[pairing], result);
+            }
+            PartyCommand::Ping(_, reply) if has_too_many_pings => {
+                _ = reply.send(Err(CommandError::TooMany));
             }
             PartyCommand::Ping(pairing, reply) => match party.ping(now, rng, pairing) {
-                Ok(id) => self.wait_for_pong(WaitingPing { pairing, id, reply }),
-                Err(error) => self.answer(reply, Err(error)),
+                Ok(id) => self.pings.push(WaitingPing { pairing, id, reply }),
+                Err(error) => self.answer(reply, &[], Err(error)),
             },
             PartyCommand::Peers(reply) => {
                 let peers = party.peers(now).collect();
-                self.answer(reply, Ok(peers));
+                self.answer(reply, &[], Ok(peers));
             }
         }
     }
 
-    /// Answers a command once what it changed is in the store. Whoever asked may have gone.
-    fn answer<T, E: std::error::Error + 'static>(&mut self, reply: Reply<T, E>, result: Result<T, E>) {
-        let answer =
-            if self.drain() { result.map_err(CommandError::from) } else { Err(CommandError::NotSaved) };
+    /// Answers a command once what it changed, if anything, is in the store. Whoever asked may have gone.
+    fn answer<T, E: std::error::Error + 'static>(
+        &mut self,
+        reply: Reply<T, E>,
+        changed: &[PairingId],
+        result: Result<T, E>,
+    ) {
+        let failed = self.drain();
+        let answer = if changed.iter().any(|id| failed.contains(id)) {
+            Err(CommandError::NotSaved)
+        } else {
+            result.map_err(CommandError::from)
+        };
         _ = reply.send(answer);
     }
 
-    fn wait_for_pong(&mut self, ping: WaitingPing) {
+    fn has_too_many_pings(&mut self) -> bool {
         self.pings.retain(|ping| !ping.reply.is_closed());
-        if self.pings.len() == MAX_PINGS {
-            self.pings.remove(0);
-        }
-        self.pings.push(ping);
+        self.pings.len() == MAX_PINGS
     }
 
     fn leave(&mut self) {
@@ -163,9 +181,9 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
         self.drain();
     }
 
-    /// Acts on everything the core wants. False when something could not be written to the store.
-    fn drain(&mut self) -> bool {
-        let mut saved = true;
+    /// Acts on everything the core wants. Returns the pairings whose changes could not be written to the store.
+    fn drain(&mut self) -> Vec<PairingId> {
+        let mut failed = Vec::new();
         while let Some(output) = self.party.poll_output() {
             match output {
                 Output::Subscribe(topic) => self.channel.subscribe(topic),
@@ -173,8 +191,8 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
                 Output::Save(changes) => {
                     if let Err(error) = self.store.apply(&changes) {
                         tracing::error!(%error, "cannot write to the store; nothing that rests on it is said");
-                        saved = false;
-                        self.party.handle_save_failed(self.channel.now());
+                        let now = self.channel.now();
+                        failed.extend(self.party.handle_save_failed(now, &mut *self.rng));
                     }
                 }
                 Output::Publish { topic, payload } => {
@@ -185,7 +203,7 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
                 Output::Event(event) => self.tell(event),
             }
         }
-        saved
+        failed
     }
 
     fn tell(&mut self, event: Event) {

@@ -159,6 +159,9 @@ pub enum CommandError<E: std::error::Error + 'static> {
     /// It could not be written to the store, so it did not happen.
     #[error("it could not be written to the store, so nothing was changed")]
     NotSaved,
+    /// Too many of its kind wait for their answer.
+    #[error("too many of these are under way; wait for them to end")]
+    TooMany,
     /// The party's driver has ended.
     #[error("the party has ended")]
     Ended,

@@ -17,8 +17,14 @@ impl Label {
         &self.0
     }
 
-    /// The longest label at the start of `text`, without what may not be in one; `fallback` when nothing is left.
-    pub fn sanitized(text: &str, fallback: &str) -> Self {
+    /// Whether a reader may take one for the other: they differ at most in case and in space around them.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        let seen = |label: &Self| label.0.trim().to_lowercase();
+        seen(self) == seen(other)
+    }
+
+    /// The longest label at the start of `text`, without what may not be in one; empty when nothing is left.
+    pub fn sanitized(text: &str) -> Self {
         let mut label = String::new();
         for character in text.trim().chars().filter(|c| is_printable(*c)) {
             if label.len() + character.len_utf8() > Self::MAX_LEN {
@@ -26,7 +32,7 @@ impl Label {
             }
             label.push(character);
         }
-        if label.is_empty() { Self(fallback.to_owned()) } else { Self(label) }
+        Self(label)
     }
 }
 
@@ -62,13 +68,13 @@ impl fmt::Debug for Label {
     }
 }
 
-/// Control characters could rewrite a terminal; marks of direction and of zero width could make one name look like
-/// another.
+/// Control characters could rewrite a terminal; marks of direction, of zero width and blanks that are no spaces could
+/// make one name look like another.
 fn is_printable(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{00ad}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Why a text is no label.
@@ -102,9 +108,21 @@ mod tests {
     }
 
     #[test]
+    fn tells_whether_a_reader_may_take_one_for_the_other() {
+        let label = |text: &str| text.parse::<Label>().unwrap();
+        assert!(label("Beacon-01 ").looks_like(&label("beacon-01")));
+        assert!(!label("beacon-02").looks_like(&label("beacon-01")));
+        assert_eq!(
+            "beacon\u{3164}".parse::<Label>(),
+            Err(LabelError::NotPrintable),
+            "a blank that is no space"
+        );
+    }
+
+    #[test]
     fn makes_a_label_of_any_host_name() {
-        assert_eq!(Label::sanitized(" beacon-01\n", "host").as_str(), "beacon-01");
-        assert_eq!(Label::sanitized("\u{1b}\u{200b}", "host").as_str(), "host");
-        assert_eq!(Label::sanitized(&"é".repeat(40), "host").as_str(), "é".repeat(32));
+        assert_eq!(Label::sanitized(" beacon-01\n").as_str(), "beacon-01");
+        assert_eq!(Label::sanitized("\u{1b}\u{200b}").as_str(), "");
+        assert_eq!(Label::sanitized(&"é".repeat(40)).as_str(), "é".repeat(32));
     }
 }

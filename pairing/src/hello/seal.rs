@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 use crate::kdf::DirectionKeys;
 
 const NONCE_LEN: usize = 12;
+/// The longest sealed HELLO: a label of 64 bytes makes it two blocks of padding, and there is the AEAD's tag.
+const MAX_SEALED_LEN: usize = 2 * 248 + 16;
 
 /// Seals a plaintext under a fresh nonce: a repetition is another message to the network.
 pub(crate) fn seal(keys: &DirectionKeys, rng: &mut dyn CryptoRng, plaintext: &[u8]) -> Vec<u8> {
@@ -33,6 +35,9 @@ pub(crate) fn open(keys: &DirectionKeys, payload: &PayloadV2<'_>) -> Option<Zero
         return None;
     }
     let (nonce, sealed) = payload.transport_message.split_first_chunk::<NONCE_LEN>()?;
+    if sealed.len() > MAX_SEALED_LEN {
+        return None;
+    }
     let padded = chachapoly_open(&keys.key, nonce, keys.tag.as_bytes(), sealed).ok()?;
     unpad(&padded).ok().map(|plaintext| Zeroizing::new(plaintext.to_vec()))
 }

@@ -3,35 +3,38 @@
 use std::time::Duration;
 
 use rand_core::CryptoRng;
-use waku_noise_session::manager::Stamps;
 use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::time::{Instant, Now, UnixTime};
 use waku_proto::ContentTopic;
 use zeroize::Zeroizing;
 
-use super::event::{Event, Failure, Introduction, Step};
+use super::event::{Event, Failure, Step};
+use super::exchange::clock_skew;
 use super::peer::Peer;
 use super::{Context, Ending, Part, Party, Terms};
 use crate::code::CODE_LIFETIME;
 use crate::hello::{self, AttemptId, Hello, Kind};
+use crate::identity::IdentityKey;
 use crate::kdf::CodeKeys;
 use crate::reason::Reason;
 use crate::record::{Exchange, ManagerExchange, PairingId, PeerRecord, Stage};
 use crate::sas::{self, Sas};
+use crate::store::Change;
 use crate::topic;
 
 /// Seconds after the start at which HELLO_APP is said; after the last of these every [`LATER_WAIT`].
 const EARLY_SENDS: [u64; 6] = [0, 1, 3, 7, 15, 30];
 const LATER_WAIT: Duration = Duration::from_secs(30);
+/// The wait before it is said again when the answer could not be kept.
+const REOPENED_WAIT: Duration = Duration::from_secs(10);
 /// The most times HELLO_APP is said in one run.
 const MAX_SENDS: u32 = 25;
-/// How far two clocks may be apart.
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// One run of `pair`.
+/// One run of `pair`. It listens until its code's ten minutes are over, also when the pairing stands: if then another
+/// app answers, nobody can tell which was meant.
 pub(super) struct Attempt {
-    keys: CodeKeys,
-    id: AttemptId,
+    pub(super) keys: CodeKeys,
+    pub(super) id: AttemptId,
     /// HELLO_APP, the same in every repetition, and its digest.
     hello: Vec<u8>,
     digest: [u8; 32],
@@ -67,6 +70,11 @@ impl Attempt {
         sends.into_iter().chain([self.expires()]).min().expect("one of the two is there")
     }
 
+    /// The digest of the HELLO_NODE_MANAGER that was accepted.
+    pub(super) fn answer_digest(&self) -> Option<[u8; 32]> {
+        self.answer.as_ref().map(|answer| answer.digest)
+    }
+
     fn expires(&self) -> Instant {
         self.started + CODE_LIFETIME
     }
@@ -83,7 +91,8 @@ impl Attempt {
 }
 
 impl Party {
-    /// As the manager: looks for the app that shows this code, for [`CODE_LIFETIME`].
+    /// As the manager: looks for the app that shows this code, for [`CODE_LIFETIME`]. An earlier run whose pairing stands
+    /// or has failed makes way.
     ///
     /// # Errors
     /// [`PairError`].
@@ -97,7 +106,7 @@ impl Party {
         if self.me.config.part != Part::NodeManager {
             return Err(PairError::NotTheManager);
         }
-        if self.attempt.is_some() {
+        if self.attempt.as_ref().is_some_and(|attempt| !self.has_served(attempt)) {
             return Err(PairError::Busy);
         }
         let (mut n_nm, mut id) = (Zeroizing::new([0; 32]), AttemptId::default());
@@ -125,26 +134,33 @@ impl Party {
         Ok(())
     }
 
-    /// Ends the pairing under way, if there is one, and tells the other side.
-    pub fn cancel(&mut self, now: Now, rng: &mut dyn CryptoRng) {
+    fn has_served(&self, attempt: &Attempt) -> bool {
+        let under_way = |id: PairingId| self.peers.get(&id).is_some_and(|peer| !peer.record.is_confirmed());
+        attempt.answered().is_some_and(|id| !under_way(id))
+    }
+
+    /// Ends the pairing under way, if there is one, and tells the other side. Returns those that came so far as to have
+    /// a name.
+    pub fn cancel(&mut self, now: Now, rng: &mut dyn CryptoRng) -> Vec<PairingId> {
         let mut cx = Context { now, rng };
         let unconfirmed =
             self.peers.iter().filter(|(_, peer)| !peer.record.is_confirmed()).map(|(id, _)| *id);
         let under_way: Vec<_> = unconfirmed.collect();
-        for id in under_way {
-            self.bury(&mut cx, id, Ending::ours(Reason::Cancelled));
+        for id in &under_way {
+            self.bury(&mut cx, *id, Ending::ours(Reason::Cancelled));
         }
-        let offered = self.code.take_if(|code| code.is_unanswered()).is_some();
-        let tried = self.attempt.take();
+        let waited = self.withdraw_code();
+        let tried = self.attempt.take_if(|attempt| attempt.answer.is_none());
         if let Some(Attempt { keys, id, .. }) = &tried {
             self.say_reject(&mut cx, keys, None, Reason::Cancelled, [0; 32], *id);
         }
-        if offered || tried.is_some() {
-            let reason = Reason::Cancelled;
-            self.outbox.event(Event::PairingFailed(Failure::Rejected { reason, by_peer: false }));
+        if waited || tried.is_some() {
+            let failure = Failure::Rejected { reason: Reason::Cancelled, by_peer: false };
+            self.outbox.event(Event::PairingFailed { pairing: None, failure });
         }
         self.topics.dirty();
         self.refresh_topics(now);
+        under_way
     }
 
     /// Says HELLO_APP when it is due; gives up when the code's time is over.
@@ -155,7 +171,7 @@ impl Party {
             self.attempt = None;
             self.topics.dirty();
             if unanswered {
-                self.outbox.event(Event::PairingFailed(Failure::Expired));
+                self.outbox.event(Event::PairingFailed { pairing: None, failure: Failure::Expired });
             }
         } else if attempt.deadline() <= cx.now.instant {
             let payload = hello::seal(&attempt.keys.app, cx.rng, &attempt.hello);
@@ -169,22 +185,40 @@ impl Party {
     pub(super) fn handle_hello_as_manager(&mut self, cx: &mut Context<'_>, payload: &PayloadV2<'_>) {
         let Some(attempt) = &self.attempt else { return };
         let Some(plaintext) = hello::open(&attempt.keys.node_manager, payload) else { return };
+        if attempt.answer_digest() == Some(hello::digest(&plaintext)) {
+            return;
+        }
         let hello = match Hello::decode(&plaintext, &attempt.keys.topic) {
             Ok(hello) => hello,
             Err(error) => return tracing::debug!(%error, "not a HELLO"),
         };
+        if hello.attempt != attempt.id || self.is_mine(&hello) {
+            return;
+        }
         match hello.kind {
-            Kind::HelloNodeManager { requires_sas, n_app, answers }
-                if answers == attempt.digest && !self.is_mine(&hello) =>
-            {
-                self.handle_answer(cx, &hello, &plaintext, requires_sas, &n_app);
+            Kind::HelloNodeManager { requires_sas, n_app, answers } if answers == attempt.digest => {
+                if attempt.answer.is_some() {
+                    self.handle_another_answer(cx, &hello, hello::digest(&plaintext));
+                } else {
+                    self.handle_answer(cx, &hello, &plaintext, requires_sas, &n_app);
+                }
             }
-            Kind::Reject { reason, answers }
-                if answers == attempt.digest || (reason == Reason::CodeSpent && answers == [0; 32]) =>
-            {
+            Kind::Reject { reason, answers } if answers == attempt.digest => {
                 self.handle_reject(cx, &hello, reason);
             }
             _ => {}
+        }
+    }
+
+    /// Two apps answered, or one changed its mind before a person had a say: nobody can tell which was meant.
+    fn handle_another_answer(&mut self, cx: &mut Context<'_>, hello: &Hello, digest: [u8; 32]) {
+        let Some(attempt) = &self.attempt else { return };
+        let Some(id) = attempt.answered() else { return };
+        let same_app = self.peers.get(&id).is_some_and(|peer| peer.record.identity == hello.identity);
+        if !(same_app && self.has_served(attempt)) {
+            let (keys, attempt) = (attempt.keys.clone(), attempt.id);
+            self.bury(cx, id, Ending::ours(Reason::TwoMachines));
+            self.say_reject(cx, &keys, Some(id), Reason::TwoMachines, digest, attempt);
         }
     }
 
@@ -198,36 +232,35 @@ impl Party {
     ) {
         let Some(attempt) = &self.attempt else { return };
         let digest = hello::digest(plaintext);
-        match &attempt.answer {
-            Some(answer) if answer.digest == digest => return,
-            Some(answer) => {
-                // Two apps answered, or one changed its mind: nobody can tell which was meant.
-                let id = answer.pairing;
-                return self.bury(cx, id, Ending::ours(Reason::TwoMachines));
-            }
-            None => {}
-        }
         if let Some(apart) = clock_skew(cx.now, hello.time) {
             if !attempt.terms.allow_clock_skew {
                 let (keys, id) = (attempt.keys.clone(), attempt.id);
                 self.attempt = None;
                 self.topics.dirty();
                 self.say_reject(cx, &keys, None, Reason::ClockSkew, digest, id);
-                return self.outbox.event(Event::PairingFailed(Failure::ClockSkew { apart }));
+                let failure = Failure::ClockSkew { apart };
+                return self.outbox.event(Event::PairingFailed { pairing: None, failure });
             }
             self.outbox.event(Event::ClockSkew { apart });
         }
         let transcript = hello::transcript(&attempt.hello, plaintext);
         let digits = Sas::compute(&transcript, &attempt.n_nm, n_app);
         let compare = attempt.terms.compare_digits || requires_sas;
-        let exchange = Exchange::Manager(ManagerExchange { n_nm: attempt.n_nm.clone(), compare });
-        let record = PeerRecord::begin(hello, transcript, Some(digits), cx.now, Stage::Pending(exchange));
+        let exchange = ManagerExchange { attempt: attempt.id, n_nm: attempt.n_nm.clone(), compare };
+        let stage = Stage::Pending(Exchange::Manager(exchange));
+        let record = PeerRecord::begin(hello, transcript, Some(digits), cx.now, stage);
         let id = record.id();
         let peer = self.introduce(&record);
         let Some(pending) = Peer::new(&self.me, cx.now, record) else { return };
-        self.outbox.save(id, vec![pending.put()]);
+        let dropped = self.drop_unconfirmed(hello.identity);
+        let removals = dropped.iter().map(|dropped| Change::RemovePeer(*dropped));
+        self.outbox.save(id, [pending.put()].into_iter().chain(removals).collect());
         self.outbox.event_after(id, Event::Step(Step::HelloNodeManagerReceived));
         self.outbox.event_after(id, Event::ShowDigits { peer, digits, compare });
+        for dropped in dropped {
+            let failure = Failure::Rejected { reason: Reason::Cancelled, by_peer: false };
+            self.outbox.event_after(id, Event::PairingFailed { pairing: Some(dropped), failure });
+        }
         self.peers.insert(id, pending);
         if let Some(attempt) = &mut self.attempt {
             attempt.answer = Some(Answer { pairing: id, digest });
@@ -236,12 +269,20 @@ impl Party {
         self.drive_peer(cx, id);
     }
 
-    /// The answer could not be kept: HELLO_APP is said again, so that it is repeated.
+    /// One exchange at a time with each identity: the latest.
+    fn drop_unconfirmed(&mut self, identity: IdentityKey) -> Vec<PairingId> {
+        let is_dropped = |peer: &&Peer| peer.record.identity == identity && !peer.record.is_confirmed();
+        let dropped: Vec<_> = self.peers.values().filter(is_dropped).map(|peer| peer.record.id()).collect();
+        self.peers.retain(|id, _| !dropped.contains(id));
+        dropped
+    }
+
+    /// The answer could not be kept: HELLO_APP is said again after a while, so that it is repeated.
     pub(super) fn reopen_attempt(&mut self, now: Now, id: PairingId) {
         if let Some(attempt) = &mut self.attempt
             && attempt.answer.take_if(|answer| answer.pairing == id).is_some()
         {
-            attempt.send_soon(now);
+            attempt.next_send = now.instant + REOPENED_WAIT;
         }
     }
 
@@ -257,110 +298,23 @@ impl Party {
     fn handle_reject(&mut self, cx: &mut Context<'_>, hello: &Hello, reason: Reason) {
         let Some(attempt) = &self.attempt else { return };
         if let Some(id) = attempt.answered() {
-            return self.bury(cx, id, Ending::theirs(reason));
+            let is_theirs =
+                |peer: &Peer| peer.record.identity == hello.identity && !peer.record.is_confirmed();
+            if self.peers.get(&id).is_some_and(is_theirs) {
+                self.bury(cx, id, Ending::theirs(reason));
+            }
+            return;
         }
         self.attempt = None;
         self.topics.dirty();
-        let apart = cx.now.unix.abs_diff(UnixTime::from_secs(hello.time));
-        self.outbox.event(Event::PairingFailed(match reason {
-            Reason::ClockSkew => Failure::ClockSkew { apart },
+        let failure = match reason {
+            Reason::ClockSkew => {
+                Failure::ClockSkew { apart: cx.now.unix.abs_diff(UnixTime::from_secs(hello.time)) }
+            }
             reason => Failure::Rejected { reason, by_peer: true },
-        }));
+        };
+        self.outbox.event(Event::PairingFailed { pairing: None, failure });
     }
-
-    /// Tells the other side of an exchange that it is over, where HELLO messages are still being received.
-    pub(super) fn reject_exchange(&mut self, cx: &mut Context<'_>, peer: &Peer, reason: Reason) {
-        let rests_on = Some(peer.record.id());
-        match peer.record.exchange() {
-            Some(Exchange::App(app)) => {
-                let attempt = app.attempts.last().copied().unwrap_or_default();
-                self.say_reject(cx, &app.keys, rests_on, reason, app.hello_app_digest, attempt);
-            }
-            Some(Exchange::Manager(_)) => {
-                let Some(attempt) = &self.attempt else { return };
-                let Some(answer) = &attempt.answer else { return };
-                let (keys, answers, id) = (attempt.keys.clone(), answer.digest, attempt.id);
-                self.say_reject(cx, &keys, rests_on, reason, answers, id);
-            }
-            None => {}
-        }
-    }
-
-    /// Says REJECT, once what is saved for `rests_on` is durable.
-    pub(super) fn say_reject(
-        &mut self,
-        cx: &mut Context<'_>,
-        keys: &CodeKeys,
-        rests_on: Option<PairingId>,
-        reason: Reason,
-        answers: [u8; 32],
-        attempt: AttemptId,
-    ) {
-        let reject = self.hello(cx.now, Kind::Reject { reason, answers }, attempt);
-        let plaintext = reject.encode(&self.me.identity, &keys.topic);
-        let direction = if self.me.config.part == Part::App { &keys.node_manager } else { &keys.app };
-        let payload = hello::seal(direction, cx.rng, &plaintext);
-        self.outbox.publish(rests_on, topic::pairing(&keys.topic), payload);
-    }
-
-    pub(super) fn hello(&self, now: Now, kind: Kind, attempt: AttemptId) -> Hello {
-        Hello {
-            kind,
-            time: now.unix.as_secs(),
-            attempt,
-            identity: self.me.identity.key(),
-            noise: self.me.identity.noise().public(),
-            label: self.me.config.label.clone(),
-        }
-    }
-
-    /// Whether a HELLO comes from ourselves.
-    pub(super) fn is_mine(&self, hello: &Hello) -> bool {
-        hello.identity == self.me.identity.key() || hello.noise == self.me.identity.noise().public()
-    }
-
-    pub(super) fn introduce(&self, record: &PeerRecord) -> Introduction {
-        let confirmed = || self.peers.values().map(|peer| &peer.record).filter(|known| known.is_confirmed());
-        Introduction {
-            pairing: record.id(),
-            label: record.label.clone(),
-            fingerprint: record.fingerprint(),
-            again: confirmed().any(|known| known.identity == record.identity),
-            namesake: confirmed()
-                .find(|known| known.label == record.label && known.identity != record.identity)
-                .map(PeerRecord::fingerprint),
-        }
-    }
-}
-
-impl PeerRecord {
-    /// The record of a peer that has just said HELLO.
-    pub(super) fn begin(
-        hello: &Hello,
-        transcript: [u8; 32],
-        sas: Option<Sas>,
-        now: Now,
-        stage: Stage,
-    ) -> Self {
-        Self {
-            identity: hello.identity,
-            noise: hello.noise,
-            label: hello.label.clone(),
-            alias: None,
-            transcript,
-            sas,
-            created: now.unix.as_secs(),
-            last_heard: None,
-            stamps: Stamps::default(),
-            stage,
-        }
-    }
-}
-
-/// How far a clock that shows `time` (Unix seconds) is from ours, when that is too far.
-pub(super) fn clock_skew(now: Now, time: u64) -> Option<Duration> {
-    let apart = now.unix.abs_diff(UnixTime::from_secs(time));
-    (apart > MAX_CLOCK_SKEW).then_some(apart)
 }
 
 /// Why a pairing did not start.

@@ -30,7 +30,8 @@ pub enum Event {
     Confirmed {
         /// Which.
         peer: PeerView,
-        /// Whether a person compared the six digits.
+        /// Whether a person compared the six digits. On the manager's side that is the app's word: a man in the middle
+        /// who knew the code says so too, and only the person knows whether the app asked.
         compared: bool,
     },
     /// On the app's side: the host is known to have the confirmation on disk too.
@@ -39,7 +40,12 @@ pub enum Event {
         pairing: PairingId,
     },
     /// No pairing came about, and nothing is left of it.
-    PairingFailed(Failure),
+    PairingFailed {
+        /// Which, if it came so far as to have a name.
+        pairing: Option<PairingId>,
+        /// Why.
+        failure: Failure,
+    },
     /// The two clocks are further apart than they should be; pairing went on because the party was told to.
     ClockSkew {
         /// How far.
@@ -70,6 +76,9 @@ pub enum Event {
     Unpaired {
         /// Who it was.
         peer: PeerView,
+        /// Why: [`Reason::TwoMachines`] when another app answered to the same code afterwards, and nobody can tell which
+        /// was meant.
+        reason: Reason,
         /// By the other side.
         by_peer: bool,
     },

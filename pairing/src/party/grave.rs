@@ -11,7 +11,7 @@ use super::{Context, Me, Party};
 use crate::hello::AttemptId;
 use crate::profile::link;
 use crate::reason::Reason;
-use crate::record::{PairingId, Tombstone};
+use crate::record::{CodeName, PairingId, Tombstone};
 use crate::store::Change;
 use crate::topic;
 
@@ -23,6 +23,7 @@ const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Grave {
     link: Link,
     attempts: Vec<AttemptId>,
+    code: Option<CodeName>,
     reason: Reason,
     /// Unix seconds.
     at: u64,
@@ -34,6 +35,7 @@ impl Grave {
         Some(Self {
             link: link(me.config.part, &me.identity, &tombstone.noise, &tombstone.transcript)?,
             attempts: tombstone.attempts.clone(),
+            code: tombstone.code,
             reason: tombstone.reason,
             at: tombstone.at,
             refused: None,
@@ -46,6 +48,10 @@ impl Grave {
 
     pub(super) fn holds(&self, attempt: &AttemptId) -> bool {
         self.attempts.contains(attempt)
+    }
+
+    pub(super) fn is_of_code(&self, code: CodeName) -> bool {
+        self.code == Some(code)
     }
 
     fn is_over(&self, now: Now) -> bool {

@@ -20,6 +20,12 @@ use crate::topic;
 
 /// How long a pairing may stay unconfirmed.
 const EXCHANGE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// The least that is left of it to one whose end could not be written down.
+const GRACE: Duration = Duration::from_secs(60);
+/// The longest wait between two calls while a pairing is not confirmed: a person waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The wait before the first call of one that was taken up again.
+const RETAKEN_WAIT: Duration = Duration::from_secs(1);
 /// How often the app repeats its CONFIRM until the manager has it on disk.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(5);
 /// Pings that wait for their pong; the oldest is forgotten when there are more.
@@ -50,15 +56,30 @@ struct Pings {
 impl Peer {
     /// A peer as it is on disk. `None` when its key is of low order, which no accepted HELLO has.
     pub(super) fn new(me: &Me, now: Now, record: PeerRecord) -> Option<Self> {
+        Self::begin(me, now, record, me.boot_id, Duration::ZERO)
+    }
+
+    /// A peer that is taken up again from disk while the process lives. To the peer it is another process: its sessions
+    /// are gone. Nothing of it is due at once, so that a store that keeps failing is not asked in a loop.
+    pub(super) fn again(me: &Me, now: Now, record: PeerRecord, boot_id: [u8; 16]) -> Option<Self> {
+        let mut peer = Self::begin(me, now, record, boot_id, RETAKEN_WAIT)?;
+        peer.gives_up = peer.gives_up.map(|at| at.max(now.instant + GRACE));
+        Some(peer)
+    }
+
+    fn begin(me: &Me, now: Now, record: PeerRecord, boot_id: [u8; 16], wait: Duration) -> Option<Self> {
         let link: Link = link(me.config.part, &me.identity, &record.noise, &record.transcript)?;
         let root = link.root.clone();
-        let mut sessions = Manager::new(link, record.stamps, me.boot_id);
+        let mut sessions = Manager::new(link, record.stamps, boot_id);
         if let Some(Exchange::Manager(exchange)) = record.exchange() {
             sessions.set_data(Zeroizing::new(exchange.n_nm.to_vec()));
         }
+        if record.exchange().is_some() {
+            sessions.set_longest_wait(LONGEST_WAIT);
+        }
         // The app waits for the manager's call until the manager has shown who it is.
         if !(me.config.part == Part::App && matches!(record.stage, Stage::Pending(_))) {
-            sessions.connect(now);
+            sessions.connect_after(now, wait);
         }
         let age = Duration::from_secs(now.unix.as_secs().saturating_sub(record.created));
         let gives_up = record.exchange().map(|_| now.instant + EXCHANGE_LIFETIME.saturating_sub(age));
@@ -66,7 +87,8 @@ impl Peer {
         let pings = Pings {
             interval: me.config.ping_interval,
             next: None,
-            next_id: 0,
+            // Late pongs of an earlier process are not taken for answers.
+            next_id: now.unix.as_nanos(),
             waiting: VecDeque::new(),
             round_trip: None,
         };
@@ -149,6 +171,7 @@ impl Peer {
         self.gives_up = None;
         self.confirms = confirms(part, &self.record).then_some(now.instant);
         self.sessions.set_data(Zeroizing::default());
+        self.sessions.set_longest_wait(Manager::LONGEST_WAIT);
         self.sessions.connect(now);
     }
 
@@ -171,7 +194,7 @@ impl Peer {
     pub(super) fn ping(&mut self, now: Now) -> Result<u64, SendError> {
         let id = self.pings.next_id;
         self.say(now, Frame::Ping(id))?;
-        self.pings.next_id += 1;
+        self.pings.next_id = id.wrapping_add(1);
         if self.pings.waiting.len() == MAX_PINGS {
             self.pings.waiting.pop_front();
         }
@@ -198,6 +221,12 @@ impl Peer {
             self.confirms = self.sessions.session().map(|_| now.instant + CONFIRM_INTERVAL);
         }
         due
+    }
+
+    /// The record as it is on disk, with the session that there is: what could not be kept changed neither.
+    pub(super) fn roll_back(&mut self, part: Part, now: Now, record: PeerRecord) {
+        self.record = record;
+        self.confirms = confirms(part, &self.record).then_some(now.instant + CONFIRM_INTERVAL);
     }
 
     /// The manager has the confirmation on disk.

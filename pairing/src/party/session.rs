@@ -1,13 +1,16 @@
 //! What comes of a peer's sessions: stages, frames, confirmation.
 
+use std::collections::BTreeMap;
+
 use waku_noise_session::manager::{self, Manager};
 use waku_noise_session::pattern::Role;
 
 use super::event::{Event, Step};
+use super::peer::Peer;
 use super::{Context, Ending, Part, Party};
 use crate::frame::Frame;
 use crate::reason::Reason;
-use crate::record::{Confirmation, Exchange, PairingId, Stage};
+use crate::record::{Confirmation, Exchange, PairingId, PeerRecord, Stage};
 use crate::sas::{self, NONCE_LEN, Sas};
 use crate::store::Change;
 
@@ -145,33 +148,55 @@ impl Party {
         }
     }
 
-    /// The pairing stands: on disk, in the place of any earlier one with the same identity.
+    /// The pairing stands. The manager puts it in the place of any earlier one with the same identity; the app does once
+    /// it knows that the manager has it on disk: until then the earlier one may be the one that works.
     pub(super) fn confirm(&mut self, cx: &mut Context<'_>, id: PairingId, compared: bool) {
         let part = self.me.config.part;
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let acknowledged = part == Part::NodeManager;
         let confirmation = Confirmation { compared, at: cx.now.unix.as_secs(), acknowledged };
-        peer.record.stage = Stage::Confirmed(confirmation);
+        let before = std::mem::replace(&mut peer.record.stage, Stage::Confirmed(confirmation));
         peer.handle_confirmed(part, cx.now);
-        let (identity, put) = (peer.record.identity, peer.put());
-        let is_earlier = |known: &PairingId| *known != id;
-        let earlier: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(known, peer)| is_earlier(known) && peer.record.identity == identity)
-            .map(|(known, _)| *known)
-            .collect();
-        let removals = earlier.iter().map(|known| Change::RemovePeer(*known));
-        self.outbox.save(id, [put].into_iter().chain(removals).collect());
-        self.peers.retain(|known, _| !earlier.contains(known));
-        if let Some(peer) = self.peers.remove(&id) {
-            self.forget_code_of(cx, &peer);
-            self.outbox.event_after(id, Event::Confirmed { peer: peer.view(cx.now), compared });
-            self.peers.insert(id, peer);
+        if let Stage::Pending(exchange) | Stage::Keyed(exchange) = before {
+            self.spend_code_of(&exchange, true);
         }
+        let removals = if acknowledged { self.replace_earlier(id) } else { Vec::new() };
+        let Some(peer) = self.peers.get(&id) else { return };
+        self.outbox.save(id, [peer.put()].into_iter().chain(removals).collect());
+        self.outbox.event_after(id, Event::Confirmed { peer: peer.view(cx.now), compared });
         self.session_up(id);
         self.topics.dirty();
         self.drive_peer(cx, id);
+    }
+
+    /// Takes the place of earlier pairings with the same identity, and the name that a person gave them.
+    fn replace_earlier(&mut self, id: PairingId) -> Vec<Change> {
+        let Some(PeerRecord { identity, created, .. }) = self.peers.get(&id).map(|peer| &peer.record) else {
+            return Vec::new();
+        };
+        let (identity, created) = (*identity, *created);
+        // One that both sides know to stand was there before, whatever the clock said then.
+        let is_earlier = |known: PairingId, record: &PeerRecord| {
+            known != id
+                && record.identity == identity
+                && (record.is_acknowledged() || record.created <= created)
+        };
+        let (earlier, others) = std::mem::take(&mut self.peers)
+            .into_iter()
+            .partition(|(known, peer)| is_earlier(*known, &peer.record));
+        self.peers = others;
+        let earlier: BTreeMap<PairingId, Peer> = earlier;
+        for replaced in earlier.values() {
+            if let Some(exchange) = replaced.record.exchange() {
+                self.spend_code_of(exchange, false);
+            }
+        }
+        let alias = earlier.values().find_map(|replaced| replaced.record.alias.clone());
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.record.alias = peer.record.alias.take().or(alias);
+        }
+        self.topics.dirty();
+        earlier.into_keys().map(Change::RemovePeer).collect()
     }
 
     fn session_up(&mut self, id: PairingId) {
@@ -197,12 +222,14 @@ impl Party {
                 {
                     confirmation.acknowledged = true;
                     peer.handle_acknowledged();
-                    self.outbox.save(id, vec![peer.put()]);
+                    let removals = self.replace_earlier(id);
+                    let Some(peer) = self.peers.get(&id) else { return };
+                    self.outbox.save(id, [peer.put()].into_iter().chain(removals).collect());
                     self.outbox.event_after(id, Event::Acknowledged { pairing: id });
                 }
             }
             Frame::Reject(reason) => {
-                let stands = matches!(&peer.record.stage, Stage::Confirmed(known) if known.acknowledged);
+                let stands = peer.record.is_acknowledged();
                 if !stands {
                     self.bury(cx, id, Ending::theirs(reason));
                 }

@@ -41,9 +41,10 @@ impl Topics {
         self.fresh = None;
     }
 
-    /// Whether the topics have to be declared: something changed, or it is another day.
+    /// Whether the topics have to be declared: something changed, or it is another day, or should be by now: a clock
+    /// that was set back has another midnight.
     pub(super) fn is_stale(&self, now: Now) -> bool {
-        self.fresh.is_none_or(|(day, _)| day != now.unix.day())
+        self.fresh.is_none_or(|(day, next)| day != now.unix.day() || next <= now.instant)
     }
 
     pub(super) fn replace(&mut self, now: Now, wanted: BTreeMap<ContentTopic, Owner>) {

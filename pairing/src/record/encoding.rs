@@ -10,7 +10,9 @@ use waku_noise_session::message_nametag::MessageNametag;
 use waku_noise_session::time::UnixTime;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{AppExchange, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, Tombstone};
+use super::{
+    AppExchange, Attempt, CodeName, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, Tombstone,
+};
 use crate::generated as wire;
 use crate::hello::{Label, LabelError};
 use crate::identity::IdentityKey;
@@ -35,6 +37,7 @@ impl PeerRecord {
             last_heard: self.last_heard,
             sent: Some(stamp_to_wire(self.stamps.sent)),
             seen: Some(stamp_to_wire(self.stamps.seen)),
+            code: self.code.map(|code| code.to_vec()),
             stage: Some(match &self.stage {
                 Stage::Pending(exchange) => wire::peer::Stage::Pending(exchange.to_wire()),
                 Stage::Keyed(exchange) => wire::peer::Stage::Keyed(exchange.to_wire()),
@@ -69,6 +72,7 @@ impl PeerRecord {
             created: peer.created,
             last_heard: peer.last_heard,
             stamps: Stamps { sent: stamp_from_wire(peer.sent), seen: stamp_from_wire(peer.seen) },
+            code: code(peer.code.as_deref())?,
             stage,
         })
     }
@@ -84,6 +88,7 @@ impl Tombstone {
             attempts: self.attempts.iter().map(|attempt| attempt.to_vec()).collect(),
             at: self.at,
             reason: u8::from(self.reason).into(),
+            code: self.code.map(|code| code.to_vec()),
         })
     }
 
@@ -97,9 +102,10 @@ impl Tombstone {
             identity: identity(&tombstone.identity)?,
             noise: array::<32>(&tombstone.noise, "noise")?.into(),
             transcript: array(&tombstone.transcript, "transcript")?,
-            attempts: attempts(&tombstone.attempts)?,
+            attempts: tombstone.attempts.iter().map(|id| array(id, "attempts")).collect::<Result<_, _>>()?,
             at: tombstone.at,
             reason: u8::try_from(tombstone.reason).map_or(Reason::Other, Reason::from),
+            code: code(tombstone.code.as_deref())?,
         })
     }
 }
@@ -115,8 +121,7 @@ impl Exchange {
                     app_key: app.key.to_vec(),
                     manager_tag: node_manager.tag.as_bytes().to_vec(),
                     manager_key: node_manager.key.to_vec(),
-                    attempts: exchange.attempts.iter().map(|attempt| attempt.to_vec()).collect(),
-                    hello_app_digest: exchange.hello_app_digest.to_vec(),
+                    attempts: exchange.attempts.iter().copied().map(Attempt::to_wire).collect(),
                     hello_node_manager: exchange.hello_node_manager.clone(),
                     commitment: exchange.commitment.to_vec(),
                     n_app: exchange.n_app.to_vec(),
@@ -124,8 +129,9 @@ impl Exchange {
                     code_expires: exchange.code_expires.as_secs(),
                 })
             }
-            Self::Manager(ManagerExchange { n_nm, compare }) => {
+            Self::Manager(ManagerExchange { attempt, n_nm, compare }) => {
                 wire::exchange::Side::Manager(wire::ManagerExchange {
+                    attempt: attempt.to_vec(),
                     n_nm: n_nm.to_vec(),
                     compare: *compare,
                 })
@@ -147,8 +153,7 @@ impl Exchange {
                         app: direction(&app.app_tag, &app.app_key)?,
                         node_manager: direction(&app.manager_tag, &app.manager_key)?,
                     },
-                    attempts: attempts(&app.attempts)?,
-                    hello_app_digest: array(&app.hello_app_digest, "hello_app_digest")?,
+                    attempts: app.attempts.iter().map(Attempt::from_wire).collect::<Result<_, _>>()?,
                     hello_node_manager: app.hello_node_manager.clone(),
                     commitment: array(&app.commitment, "commitment")?,
                     n_app: array(&app.n_app, "n_app")?,
@@ -157,10 +162,21 @@ impl Exchange {
                 })))
             }
             wire::exchange::Side::Manager(manager) => Ok(Self::Manager(ManagerExchange {
+                attempt: array(&manager.attempt, "attempt")?,
                 n_nm: Zeroizing::new(array(&manager.n_nm, "n_nm")?),
                 compare: manager.compare,
             })),
         }
+    }
+}
+
+impl Attempt {
+    fn to_wire(self) -> wire::Attempt {
+        wire::Attempt { id: self.id.to_vec(), digest: self.digest.to_vec() }
+    }
+
+    fn from_wire(attempt: &wire::Attempt) -> Result<Self, RecordError> {
+        Ok(Self { id: array(&attempt.id, "attempt")?, digest: array(&attempt.digest, "digest")? })
     }
 }
 
@@ -208,8 +224,8 @@ fn array<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], R
     bytes.try_into().map_err(|_| RecordError::Malformed(field))
 }
 
-fn attempts(attempts: &[Vec<u8>]) -> Result<Vec<[u8; 16]>, RecordError> {
-    attempts.iter().map(|attempt| array(attempt, "attempts")).collect()
+fn code(code: Option<&[u8]>) -> Result<Option<CodeName>, RecordError> {
+    code.map(|code| array(code, "code")).transpose()
 }
 
 fn identity(bytes: &[u8]) -> Result<IdentityKey, RecordError> {
@@ -257,15 +273,21 @@ mod tests {
         };
         let app = Exchange::App(Box::new(AppExchange {
             keys,
-            attempts: vec![[6; 16], [7; 16]],
-            hello_app_digest: [8; 32],
+            attempts: vec![
+                Attempt { id: [6; 16], digest: [7; 32] },
+                Attempt { id: [8; 16], digest: [9; 32] },
+            ],
             hello_node_manager: vec![9; 230],
             commitment: [10; 32],
             n_app: [11; 32],
             compare: true,
             code_expires: UnixTime::from_secs(1_760_000_600),
         }));
-        let manager = Exchange::Manager(ManagerExchange { n_nm: Zeroizing::new([12; 32]), compare: false });
+        let manager = Exchange::Manager(ManagerExchange {
+            attempt: [6; 16],
+            n_nm: Zeroizing::new([12; 32]),
+            compare: false,
+        });
         let confirmed = Confirmation { compared: true, at: 1_760_000_100, acknowledged: false };
         [Stage::Pending(app), Stage::Keyed(manager), Stage::Confirmed(confirmed)].map(|stage| PeerRecord {
             identity: identity.key(),
@@ -277,6 +299,7 @@ mod tests {
             created: 1_760_000_000,
             last_heard: None,
             stamps: Stamps { sent: Stamp { time: 1, counter: 2 }, seen: Stamp { time: 3, counter: 4 } },
+            code: Some([14; 16]),
             stage,
         })
     }

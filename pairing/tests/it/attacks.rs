@@ -250,10 +250,14 @@ fn the_app_repeats_its_answer_at_most_once_a_second() {
 #[test]
 fn a_spent_code_is_refused_at_most_once_a_second() {
     let mut world = World::new();
+    let second = world.add(Part::NodeManager, "beacon-02");
     world.offer(APP, 0);
     let topic = pairing_topic(&world);
     world.pair_by_hand_with_offer();
-    let hello = world.sides[HOST].published[0].1.clone();
+    world.loss = 100;
+    world.pair(second, 0);
+    let hello = world.sides[second].published[0].1.clone();
+    world.crash(second);
     world.sides[APP].published.clear();
     for n in 0..1000 {
         world.send(APP, Duration::from_millis(n), topic.clone(), hello.clone());

@@ -138,7 +138,7 @@ fn unpairing_in_session_ends_it_on_both_sides() {
     world.assert_nobody_paired();
     for (side, by_peer) in [(APP, false), (HOST, true)] {
         let told = world.sides[side].events.iter().any(
-            |event| matches!(event, Event::Unpaired { by_peer: by, peer } if *by == by_peer && peer.pairing == pairing),
+            |event| matches!(event, Event::Unpaired { by_peer: by, peer, reason: Reason::Unpaired } if *by == by_peer && peer.pairing == pairing),
         );
         assert!(told, "side {side}");
         assert_eq!(world.sides[side].disk.store.0.tombstones[&pairing].reason, Reason::Unpaired);

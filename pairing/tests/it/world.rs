@@ -20,7 +20,7 @@ use waku_proto::ContentTopic;
 pub(crate) const HOST: usize = 0;
 pub(crate) const APP: usize = 1;
 
-/// 2026-01-01, an hour before midnight.
+/// 2026-01-01, 22:00 UTC.
 pub(crate) const START: Duration = Duration::from_secs(1_767_222_000 + 23 * 3600);
 
 /// Stretching takes a third of a second, so it is done once for each code.
@@ -197,7 +197,7 @@ impl World {
                 }
                 Output::Save(changes) => {
                     if !machine.disk.save(&changes) {
-                        machine.party.as_mut().unwrap().handle_save_failed(now);
+                        machine.party.as_mut().unwrap().handle_save_failed(now, &mut self.rng);
                     }
                 }
                 Output::Publish { topic, payload } => self.publish(side, &topic, &payload),
@@ -255,6 +255,12 @@ impl World {
         for side in 0..self.sides.len() {
             if self.sides[side].party.is_some() {
                 self.with(side, |party, now, rng| party.handle_timeout(now, rng));
+                let next = self.sides[side].party.as_ref().and_then(Party::poll_timeout);
+                let now = self.now(side).instant;
+                assert!(
+                    next.is_none_or(|next| next > now),
+                    "side {side} would be asked again at once, forever"
+                );
             }
         }
     }
@@ -361,7 +367,7 @@ impl World {
 
     pub(crate) fn failures(&self, side: usize) -> Vec<waku_pairing::party::Failure> {
         let failed = |event: &Event| match event {
-            Event::PairingFailed(failure) => Some(*failure),
+            Event::PairingFailed { failure, .. } => Some(*failure),
             _ => None,
         };
         self.sides[side].events.iter().filter_map(failed).collect()

@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
     if let Ok(qr) = text.parse::<DeviceQr>() {
         assert_eq!(qr.to_string(), text);
     }
-    let label = Label::sanitized(text, "host");
+    let label = Label::sanitized(text);
     assert_eq!(label.as_str().parse().as_ref(), Ok(&label));
     if let Ok(label) = text.parse::<Label>() {
         assert!(label.as_str() == text && text.len() <= Label::MAX_LEN);
