@@ -15,6 +15,8 @@ mod outbox;
 mod peer;
 mod recovery;
 mod session;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use std::collections::BTreeMap;

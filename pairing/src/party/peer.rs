@@ -142,12 +142,11 @@ impl Peer {
         self.sessions.send(now, &frame.encode(), frame.wants_answer()).map(|_| ())
     }
 
-    /// The last words in a session, if there is one, and its end.
+    /// The last words in a session, if there is one. They end it by themselves: a termination could overtake them.
     pub(super) fn farewell(&mut self, now: Now, frame: Frame) -> Vec<(ContentTopic, Vec<u8>)> {
         while self.sessions.poll_output().is_some() {}
         // Without a session the other side learns it at its next call.
         _ = self.say(now, frame);
-        self.sessions.close();
         let mut words = Vec::new();
         while let Some(output) = self.sessions.poll_output() {
             if let manager::Output::Transmit { place, payload } = output {

@@ -80,3 +80,15 @@ fn an_unpairing_that_cannot_be_kept_is_not_said() {
     world.wait(60);
     world.assert_paired();
 }
+
+#[test]
+fn a_session_outlives_a_save_by_which_the_pairing_came_no_further() {
+    let mut world = World::paired();
+    let (pairing, session) = (world.pairing(), world.peer(APP).session.unwrap().id);
+    world.sides[APP].disk.broken = true;
+    world.with(APP, |party, _, _| party.rename(pairing, Some("home".parse().unwrap()))).unwrap();
+    assert!(world.sides[APP].events.contains(&Event::StoreFailed));
+    assert_eq!(world.peer(APP).alias, None);
+    assert_eq!(world.peer(APP).session.unwrap().id, session);
+    world.assert_talks();
+}

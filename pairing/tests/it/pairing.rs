@@ -158,6 +158,19 @@ fn a_used_code_is_said_to_be_used() {
 }
 
 #[test]
+fn a_used_code_is_remembered_after_a_restart() {
+    let mut world = World::paired();
+    world.wait(3600);
+    world.restart(APP);
+    let offer =
+        |world: &mut World| world.with(APP, |party, now, _| party.offer(now, keys(0), Terms::default()));
+    assert_eq!(offer(&mut world), Err(OfferError::CodeUsed));
+    let pairing = world.pairing();
+    world.with(APP, |party, now, rng| party.unpair(now, rng, pairing)).unwrap();
+    assert_eq!(offer(&mut world), Err(OfferError::CodeUsed));
+}
+
+#[test]
 fn one_code_at_a_time_and_each_side_its_own_part() {
     let mut world = World::new();
     world.pair(HOST, 0);
@@ -183,6 +196,22 @@ fn cancelling_tells_the_other_side() {
         assert_eq!(world.failures(side), [cancelled(false)]);
         assert_eq!(world.failures(1 - side), [cancelled(true)]);
     }
+}
+
+#[test]
+fn what_nobody_answered_can_be_cancelled() {
+    let cancelled = Failure::Rejected { reason: Reason::Cancelled, by_peer: false };
+    let mut world = World::new();
+    world.pair(HOST, 0);
+    world.with(HOST, |party, now, rng| party.cancel(now, rng));
+    assert_eq!(world.failures(HOST), [cancelled]);
+    world.offer(APP, 1);
+    world.with(APP, |party, now, rng| party.cancel(now, rng));
+    assert_eq!(world.failures(APP), [cancelled]);
+    world.pair(HOST, 1);
+    world.wait(2);
+    let spent = Failure::Rejected { reason: Reason::CodeSpent, by_peer: true };
+    assert_eq!(world.failures(HOST), [cancelled, spent]);
 }
 
 #[test]
@@ -250,6 +279,25 @@ fn pairing_again_takes_the_old_pairings_place_only_when_it_stands() {
     assert_ne!(world.pairing(), before);
     assert_eq!(world.peer(APP).label.as_str(), "renamed");
     world.assert_talks();
+}
+
+#[test]
+fn the_app_keeps_the_old_pairing_until_the_host_is_known_to_have_the_new_one() {
+    let mut world = World::paired();
+    let before = world.pairing();
+    world.with(APP, |party, _, _| party.rename(before, Some("home".parse().unwrap()))).unwrap();
+    world.offer(APP, 1);
+    world.pair(HOST, 1);
+    world.wait(5);
+    world.hears = |from, to| (from, to) == (APP, HOST);
+    world.type_digits().unwrap();
+    world.wait(5);
+    assert_eq!([HOST, APP].map(|side| world.peers(side).len()), [1, 2]);
+    world.hears = |_, _| true;
+    world.wait(60);
+    world.assert_paired();
+    assert_ne!(world.pairing(), before);
+    assert_eq!(world.peer(APP).name().as_str(), "home", "the name goes with it");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! A host and an app, a bad network, bad disks, power cuts and an impatient person: whatever happens, nobody is paired
-//! by accident, and once everything is well both agree.
+//! A host and an app, a bad network, somebody who says again what was said before, bad disks, bad clocks, power cuts and
+//! an impatient person: whatever happens, nobody is paired by accident, and once everything is well both agree.
 //!
 //! Every run is drawn from a seed, printed when the run fails; `PAIRING_SEED=n cargo test random` runs that one alone.
+
+use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
@@ -38,6 +40,7 @@ impl Run {
         world.add(Part::App, "laptop");
         world.loss = world.rng.next_u32() % 60;
         world.doubled = world.rng.next_u32() % 30;
+        world.late = world.rng.next_u32() % 10;
         Self { _seed: Seed(seed), world, code: 0, compared: false }
     }
 
@@ -86,10 +89,22 @@ impl Run {
         self.compared |= right;
     }
 
+    /// Somebody says to a side what anybody said before.
+    fn say_again(&mut self, to: usize) {
+        let said: Vec<_> = self.world.sides.iter().flat_map(|side| &side.published).cloned().collect();
+        for _ in 0..self.dice(8) {
+            let count = u32::try_from(said.len()).unwrap();
+            let Some(pick) = self.world.rng.next_u32().checked_rem(count) else { return };
+            let (topic, payload) = said[usize::try_from(pick).unwrap()].clone();
+            let delay = Duration::from_millis(u64::from(self.dice(5000)));
+            self.world.send(to, delay, topic, payload);
+        }
+    }
+
     fn mishap(&mut self) {
         self.revive();
         let side = usize::try_from(self.dice(2)).unwrap();
-        match self.dice(12) {
+        match self.dice(16) {
             0..=4 => self.offer_or_pair(),
             5..=6 => self.type_digits(),
             7 => self.world.crash(side),
@@ -104,6 +119,9 @@ impl Run {
                 self.world.sides[side].disk.fails_after = Some(saves + after);
             }
             10 => _ = self.act(side, |party, now, _| party.handle_network_up(now)),
+            11..=12 => self.say_again(side),
+            13 => self.world.sides[side].clock = i64::from(self.dice(1200)) - 600,
+            14 => self.world.sides[side].disk.broken ^= self.dice(3) > 0,
             _ if self.dice(4) == 0 => _ = self.act(side, |party, now, rng| party.cancel(now, rng)),
             _ => {}
         }
@@ -130,9 +148,10 @@ impl Run {
 
     /// With network, disks and power well again, and nobody pairing any more, both sides come to agree.
     fn heal(&mut self) {
-        (self.world.loss, self.world.doubled) = (0, 0);
+        (self.world.loss, self.world.doubled, self.world.late) = (0, 0, 0);
         for side in &mut self.world.sides {
             side.crashes_at = None;
+            side.disk.broken = false;
             side.disk.fails_after = None;
         }
         self.revive();
@@ -140,7 +159,7 @@ impl Run {
         // What is not confirmed by now is given up within a day, which both spend switched off.
         self.world.crash(HOST);
         self.world.crash(APP);
-        self.world.wait(24 * 3600);
+        self.world.wait(24 * 3600 + 1200);
         self.revive();
         self.world.wait(60);
         let [host, app] = [HOST, APP].map(|side| self.confirmed(side));

@@ -23,6 +23,9 @@ pub(crate) const APP: usize = 1;
 /// 2026-01-01, 22:00 UTC.
 pub(crate) const START: Duration = Duration::from_secs(1_767_222_000 + 23 * 3600);
 
+/// The longest that a late message takes.
+const LATE: Duration = Duration::from_secs(600);
+
 /// Stretching takes a third of a second, so it is done once for each code.
 pub(crate) fn keys(code: u64) -> CodeKeys {
     static KEYS: LazyLock<[CodeKeys; 3]> =
@@ -80,6 +83,8 @@ pub(crate) struct World {
     /// Percent of messages lost, and doubled.
     pub(crate) loss: u32,
     pub(crate) doubled: u32,
+    /// Percent of messages that take minutes.
+    pub(crate) late: u32,
     pub(crate) latency: Duration,
     /// Who hears whom; everybody everybody by default.
     pub(crate) hears: fn(from: usize, to: usize) -> bool,
@@ -111,6 +116,7 @@ impl World {
             messages: 0,
             loss: 0,
             doubled: 0,
+            late: 0,
             latency: Duration::from_millis(200),
             hears: |_, _| true,
         }
@@ -210,6 +216,10 @@ impl World {
         self.rng.next_u32() % 100 < percent
     }
 
+    fn share(&mut self) -> f64 {
+        f64::from(self.rng.next_u32()) / f64::from(u32::MAX)
+    }
+
     fn publish(&mut self, from: usize, topic: &ContentTopic, payload: &[u8]) {
         self.sides[from].published.push((topic.clone(), payload.to_vec()));
         for to in
@@ -217,8 +227,10 @@ impl World {
         {
             for _ in 0..=u32::from(self.chance(self.doubled)) {
                 if !self.chance(self.loss) {
-                    let jitter = self.latency.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
-                    self.send(to, self.latency / 2 + jitter, topic.clone(), payload.to_vec());
+                    let jitter = self.latency.mul_f64(self.share());
+                    let delay =
+                        if self.chance(self.late) { LATE.mul_f64(self.share()) } else { Duration::ZERO };
+                    self.send(to, self.latency / 2 + jitter + delay, topic.clone(), payload.to_vec());
                 }
             }
         }
