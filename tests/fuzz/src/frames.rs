@@ -86,6 +86,7 @@ impl World {
             created: START,
             last_heard: None,
             stamps: Stamps::default(),
+            code: None,
             stage: Stage::Confirmed(Confirmation {
                 compared: true,
                 at: START,

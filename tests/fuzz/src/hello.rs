@@ -83,8 +83,8 @@ struct World {
     sides: [Side; 2],
     /// To whom, where, and what.
     flight: VecDeque<(usize, ContentTopic, Vec<u8>)>,
-    /// The digest of the latest honest HELLO to each side.
-    heard: [[u8; 32]; 2],
+    /// The attempt and the digest of the latest honest HELLO to each side.
+    heard: [([u8; 16], [u8; 32]); 2],
     now: Duration,
     rng: ChaCha8Rng,
 }
@@ -100,7 +100,7 @@ impl World {
             let party = Party::new(config, identity, Stored::default(), [signing; 16], now);
             Side { party, subscribed: BTreeSet::new() }
         });
-        let (flight, heard, rng) = (VecDeque::new(), [[0; 32]; 2], ChaCha8Rng::seed_from_u64(1));
+        let (flight, heard, rng) = (VecDeque::new(), [([0; 16], [0; 32]); 2], ChaCha8Rng::seed_from_u64(1));
         let mut world = Self { sides, flight, heard, now: Duration::ZERO, rng };
         let offered = world.sides[APP].party.offer(now, CODE_KEYS.clone(), Terms::default());
         offered.expect("the code is fresh");
@@ -155,7 +155,10 @@ impl World {
             plaintext[4..12].copy_from_slice(&self.now().unix.as_secs().to_be_bytes());
         }
         if how & 2 == 0 {
-            plaintext[125..157].copy_from_slice(&self.heard[1 - to]);
+            plaintext[125..157].copy_from_slice(&self.heard[1 - to].1);
+        }
+        if how & 8 == 0 {
+            plaintext[12..28].copy_from_slice(&self.heard[1 - to].0);
         }
         if how & 4 == 0 {
             plaintext[61..93].copy_from_slice(&[0x33; 32]);
@@ -233,7 +236,8 @@ impl World {
             && let Ok(padded) = chachapoly_open(&KEYS[to], nonce, &TAGS[to], sealed)
         {
             let plaintext = unpad(&padded).expect("an honest HELLO is padded");
-            self.heard[to] = Sha256::digest(plaintext).into();
+            let attempt = plaintext[12..28].try_into().expect("an honest HELLO has 158 bytes or more");
+            self.heard[to] = (attempt, Sha256::digest(plaintext).into());
         }
         self.flight.push_back((to, topic, payload));
     }
