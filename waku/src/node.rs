@@ -110,7 +110,7 @@ impl Node {
             None => (None, mpsc::channel(1).1),
         };
         let router = Router::new(&config, pool, Arc::clone(&metrics));
-        let swarm = transport::swarm(config.keypair.clone(), Behaviour::new(&config)).await?;
+        let swarm = transport::swarm(config.keypair.clone(), Behaviour::new(&config))?;
         let views = Views { peers: peers_view, addresses: addresses_view };
         let mut driver = Driver::new(swarm, router, views, Arc::clone(&metrics));
         start(&mut driver, &config).await?;

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use libp2p::core::Transport as _;
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::Boxed;
+use libp2p::core::upgrade::{SelectUpgrade, Version};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::Config as SwarmConfig;
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm, dns, identity, noise, tcp, websocket, yamux};
 use thiserror::Error;
 
 use super::behaviour::Behaviour;
@@ -24,26 +28,48 @@ pub(crate) enum TransportError {
     Noise(#[from] noise::Error),
 }
 
+/// Largest WebSocket message that is read, in bytes. Upstream takes 256 MiB, and its memory as soon as the
+/// length is announced, before anybody is authenticated. Noise writes at most 64 KiB at a time.
+const MAX_WEBSOCKET_MESSAGE: usize = 1024 * 1024;
+
+/// How long a connection may take from its first packet to its muxer.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
 /// A swarm of `behaviour` with the node's identity.
+pub(crate) fn swarm(keypair: Keypair, behaviour: Behaviour) -> Result<Swarm<Behaviour>, TransportError> {
+    let peer_id = keypair.peer_id();
+    let transport = transport(&keypair.into_libp2p())?;
+    let config = SwarmConfig::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
+    Ok(Swarm::new(transport, behaviour, peer_id, config))
+}
+
+/// The transports, each connection authenticated and multiplexed.
 ///
 /// js-waku speaks Mplex only and go-waku Yamux only, so both are offered.
-pub(crate) async fn swarm(
-    keypair: Keypair,
-    behaviour: Behaviour,
-) -> Result<Swarm<Behaviour>, TransportError> {
-    let swarm = SwarmBuilder::with_existing_identity(keypair.into_libp2p())
-        .with_tokio()
-        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, (yamux::Config::default, mplex))?
-        .with_dns()
-        .map_err(TransportError::Dns)?
-        .with_websocket(noise::Config::new, (yamux::Config::default, mplex))
-        .await
-        .map_err(|error| TransportError::Dns(std::io::Error::other(error)))?
-        .with_behaviour(|_| behaviour)
-        .unwrap_or_else(|never| match never {})
-        .with_swarm_config(swarm_config)
-        .build();
-    Ok(swarm)
+fn transport(keypair: &identity::Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+    let noise = noise::Config::new(keypair)?;
+    let muxers = SelectUpgrade::new(yamux::Config::default(), mplex());
+    let mut websocket = websocket::Config::new(tcp()?);
+    websocket.set_max_data_size(MAX_WEBSOCKET_MESSAGE);
+    let websocket = websocket
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(muxers.clone())
+        .timeout(HANDSHAKE_WITHIN)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let plain = tcp()?
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(muxers)
+        .timeout(HANDSHAKE_WITHIN)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    Ok(websocket.or_transport(plain).map(|either, _| either.into_inner()).boxed())
+}
+
+/// TCP with names looked up.
+fn tcp() -> Result<dns::tokio::Transport<tcp::tokio::Transport>, TransportError> {
+    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
+    dns::tokio::Transport::system(tcp).map_err(TransportError::Dns)
 }
 
 /// Mplex has no flow control: a peer may fill every stream's buffer with frames of 1 MiB, so that both are
@@ -52,10 +78,6 @@ fn mplex() -> libp2p_mplex::Config {
     let mut config = libp2p_mplex::Config::new();
     config.set_max_num_streams(64).set_max_buffer_size(8);
     config
-}
-
-fn swarm_config(config: SwarmConfig) -> SwarmConfig {
-    config.with_idle_connection_timeout(IDLE_TIMEOUT)
 }
 
 /// True for addresses these transports can dial: TCP over an IP address or a name, with or without

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use waku::peers::{AddPeerError, Direction, DisconnectReason, StaticPeerInfo, StaticPeerState};
 use waku::{Keypair, Multiaddr, Node, PeerList, SpawnError};
 
 use super::scene::{
     TCP, acquainted, address, disconnection, message, never, next, node, pair, peers_until, pubsub_topic,
+    within,
 };
 
 fn only(peers: &PeerList) -> &StaticPeerInfo {
@@ -17,6 +20,14 @@ fn only(peers: &PeerList) -> &StaticPeerInfo {
 /// An address nobody listens on, until something is bound to it.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn port_of(address: &Multiaddr) -> u16 {
+    let port = address.iter().find_map(|protocol| match protocol {
+        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
+        _ => None,
+    });
+    port.unwrap()
 }
 
 async fn node_on(port: u16, keypair: &Keypair) -> Node {
@@ -49,12 +60,7 @@ async fn an_unreachable_static_peer_is_tried_until_it_appears() {
 async fn a_static_peer_that_restarts_is_connected_again() {
     let keypair = Keypair::generate();
     let b = node_on(0, &keypair).await;
-    let Some(port) = address(&b).iter().find_map(|protocol| match protocol {
-        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
-        _ => None,
-    }) else {
-        panic!("no port")
-    };
+    let port = port_of(&address(&b));
     let a = node(|config| config.static_peers = vec![address(&b)]).await;
     acquainted(&a, &b).await;
 
@@ -223,4 +229,25 @@ async fn listens_on_several_addresses() {
         let b = node(|config| config.static_peers = vec![address]).await;
         acquainted(&a, &b).await;
     }
+}
+
+#[tokio::test]
+async fn a_websocket_message_is_refused_by_its_announced_size() {
+    let a = node(|config| config.listen_addresses = vec![super::scene::WS.parse().unwrap()]).await;
+    let mut stream = TcpStream::connect(("127.0.0.1", port_of(&address(&a)))).await.unwrap();
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.unwrap();
+    let mut response = Vec::new();
+    while !response.ends_with(b"\r\n\r\n") {
+        response.push(within("the response", stream.read_u8()).await.unwrap());
+    }
+    assert!(response.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&response));
+    // A whole binary message, masked as a client's must be, with 2 MiB announced and none of them sent.
+    let header = [&[0x82, 0x80 | 127][..], &(2u64 << 20).to_be_bytes(), &[0; 4]].concat();
+    stream.write_all(&header).await.unwrap();
+    // Long before a handshake that takes too long is given up.
+    let mut rest = Vec::new();
+    let end = stream.read_to_end(&mut rest);
+    let _ = tokio::time::timeout(Duration::from_secs(5), end).await.expect("the connection was not closed");
 }
