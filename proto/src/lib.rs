@@ -9,7 +9,7 @@
 //! | [`hash`] | 14/WAKU2-MESSAGE deterministic hash, 11/WAKU2-RELAY message id |
 //! | [`content_topic`], [`pubsub_topic`] | 23/WAKU2-TOPICS |
 //! | [`shard`] | WAKU2-RELAY-SHARDING: static shards and autosharding |
-//! | [`relay`] | 11/WAKU2-RELAY: size of what goes on the wire |
+//! | [`relay`], [`agreement`] | 11/WAKU2-RELAY: size of what goes on the wire, and who can read it |
 //! | [`filter`], [`store`], [`lightpush`] | 12/WAKU2-FILTER, 13/WAKU2-STORE, 19/WAKU2-LIGHTPUSH |
 //! | [`metadata`], [`peer_exchange`] | 66/WAKU2-METADATA, 34/WAKU2-PEER-EXCHANGE |
 //! | [`transfer`], [`rendezvous`] | WAKU-SYNC, WAKU-RENDEZVOUS |
@@ -26,6 +26,7 @@
 //! # Strangers' bytes
 //! No decoder panics, and what one allocates is bounded by a fixed multiple of the bytes it was given.
 
+pub mod agreement;
 pub mod content_topic;
 pub mod enr;
 pub mod filter;
@@ -51,6 +52,7 @@ mod wire;
 
 pub use bytes::Bytes;
 
+pub use agreement::Agreement;
 pub use content_topic::ContentTopic;
 pub use hash::{GossipId, MessageHash};
 pub use message::{EncodedMessage, WakuMessage};

@@ -85,7 +85,8 @@ impl WakuMessage {
         self
     }
 
-    /// Checks what go-waku and js-waku check before they relay a message. nwaku does not check it.
+    /// Checks what go-waku and js-waku check before they relay a message. nwaku checks the length of `meta`
+    /// only.
     ///
     /// # Errors
     /// When the payload or the content topic is empty or `meta` is too long.

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 use waku_proto::message::MessageError;
-use waku_proto::{EncodedMessage, PubsubTopic, WireError, relay};
+use waku_proto::{Agreement, EncodedMessage, PubsubTopic, WireError, relay};
 
 use crate::Envelope;
 
@@ -35,6 +35,10 @@ pub trait Validator: core::fmt::Debug + Send + Sync + 'static {
 pub(crate) enum Flaw {
     #[error("its RPC has {size} bytes, at most {limit} are accepted")]
     TooLarge { size: usize, limit: usize },
+    #[error("no implementation can read it")]
+    Unreadable,
+    #[error("only some implementations can read it")]
+    Disputed,
     #[error(transparent)]
     Undecodable(#[from] WireError),
     #[error(transparent)]
@@ -45,9 +49,11 @@ impl Flaw {
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
             // Every implementation rejects these.
-            Self::TooLarge { .. } | Self::Undecodable(_) => Verdict::Reject,
-            // nwaku forwards these in good faith, go-waku would score us down for them.
-            Self::Unsafe(_) => Verdict::Ignore,
+            Self::TooLarge { .. } | Self::Unreadable | Self::Undecodable(WireError::Missing { .. }) => {
+                Verdict::Reject
+            }
+            // Some forward these in good faith, others would score us down for them.
+            Self::Disputed | Self::Undecodable(_) | Self::Unsafe(_) => Verdict::Ignore,
         }
     }
 }
@@ -57,6 +63,11 @@ pub(crate) fn inbound(topic: PubsubTopic, data: Bytes, limit: usize) -> Result<E
     let size = relay::rpc_size(&topic, data.len());
     if size > limit {
         return Err(Flaw::TooLarge { size, limit });
+    }
+    match Agreement::about(&data) {
+        Agreement::Readable => {}
+        Agreement::Disputed => return Err(Flaw::Disputed),
+        Agreement::Unreadable => return Err(Flaw::Unreadable),
     }
     let message = EncodedMessage::decode(data)?;
     message.message().check()?;
@@ -102,6 +113,24 @@ mod tests {
     fn rejects_absent_payload_or_content_topic() {
         assert_eq!(verdict(b"\x12\x01a".as_slice()), Verdict::Reject);
         assert_eq!(verdict(b"\x0a\x01a".as_slice()), Verdict::Reject);
+    }
+
+    #[test]
+    fn blames_nobody_for_what_only_some_implementations_read() {
+        for more in [
+            // Read by go-waku, refused by nwaku: a group, a version of ten bytes.
+            &b"\x23\x24"[..],
+            b"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            // Read by nwaku, refused by others: field number 0, a varint of 65 bits.
+            b"\x00\x00",
+            b"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
+            // Read by nwaku and go-waku, not by prost: a version of another wire type.
+            b"\x1a\x00",
+        ] {
+            assert_eq!(verdict([&message().encode()[..], more].concat()), Verdict::Ignore, "{more:?}");
+        }
+        // Read by nwaku, refused by go-waku: a content topic that is not UTF-8.
+        assert_eq!(verdict(b"\x0a\x01a\x12\x01\xff".as_slice()), Verdict::Ignore);
     }
 
     #[test]
