@@ -47,7 +47,8 @@ pub struct Config {
     /// How many connections are accepted.
     pub limits: ConnectionLimits,
     /// Largest gossipsub RPC to send, in bytes; [`DEFAULT_MAX_RPC_SIZE`]. A setting of the network: Status
-    /// uses 1 MiB. Messages from others are accepted up to [`MAX_RPC_OVERHEAD`] bytes above it.
+    /// uses 1 MiB. Messages from others are accepted up to [`MAX_RPC_OVERHEAD`] bytes above it, but those
+    /// above it are not forwarded.
     pub max_rpc_size: usize,
     /// Messages a subscription keeps for a reader that is behind; [`DEFAULT_SUBSCRIPTION_QUEUE_LEN`].
     pub subscription_queue_len: usize,

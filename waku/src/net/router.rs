@@ -6,7 +6,7 @@ use std::time::Instant;
 use libp2p::PeerId;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId};
 use tokio::sync::Notify;
-use waku_proto::{Bytes, GossipId, PubsubTopic};
+use waku_proto::{Bytes, GossipId, PubsubTopic, relay};
 
 use super::command::{Published, TopicChange, Unpublished};
 use crate::config::MAX_RPC_OVERHEAD;
@@ -36,7 +36,7 @@ pub(crate) struct Router {
     outbox: Outbox,
     validators: Option<Pool<Origin>>,
     queue_len: usize,
-    max_inbound_rpc: usize,
+    max_rpc_size: usize,
     readers_gone: Arc<Notify>,
     metrics: Arc<Metrics>,
 }
@@ -50,7 +50,7 @@ impl Router {
             outbox: Outbox::default(),
             validators,
             queue_len: config.subscription_queue_len,
-            max_inbound_rpc: config.max_rpc_size + MAX_RPC_OVERHEAD,
+            max_rpc_size: config.max_rpc_size,
             readers_gone: Arc::default(),
             metrics,
         }
@@ -76,20 +76,21 @@ impl Router {
     ) {
         // Only topics of ours come here; all of them parse.
         let Ok(topic) = message.topic.as_str().parse::<PubsubTopic>() else {
-            self.report(gossipsub, id, &source, Verdict::Ignore);
+            self.refuse(gossipsub, id, &source, Verdict::Ignore);
             return;
         };
-        match (validate::inbound(topic, Bytes::from(message.data), self.max_inbound_rpc), &self.validators) {
+        let limit = self.max_rpc_size.saturating_add(MAX_RPC_OVERHEAD);
+        match (validate::inbound(topic, Bytes::from(message.data), limit), &self.validators) {
             (Err(flaw), _) => {
                 tracing::debug!(%source, %flaw, "message not relayed");
-                self.report(gossipsub, id, &source, flaw.verdict());
+                self.refuse(gossipsub, id, &source, flaw.verdict());
             }
             (Ok(envelope), None) => self.conclude(gossipsub, id, &source, &envelope, Verdict::Accept),
             (Ok(envelope), Some(pool)) => {
                 let origin = Origin { id: id.clone(), source };
                 if pool.submit(origin, envelope).is_err() {
                     self.metrics.relay_validation_overflow.increment();
-                    self.report(gossipsub, id, &source, Verdict::Ignore);
+                    self.refuse(gossipsub, id, &source, Verdict::Ignore);
                 }
             }
         }
@@ -109,21 +110,29 @@ impl Router {
         envelope: &Envelope,
         verdict: Verdict,
     ) {
-        self.report(gossipsub, id, source, verdict);
+        self.count(verdict);
+        // nwaku closes its stream at an RPC over the limit: such a message is not passed on.
+        let size = relay::rpc_size(envelope.pubsub_topic(), envelope.bytes().len());
+        let is_local = verdict == Verdict::Accept && size > self.max_rpc_size;
+        report(gossipsub, id, source, if is_local { Verdict::Ignore } else { verdict });
         if verdict == Verdict::Accept {
             self.deliver(envelope);
         }
     }
 
-    fn report(&mut self, gossipsub: &mut Gossipsub, id: &MessageId, source: &PeerId, verdict: Verdict) {
-        let (acceptance, counter) = match verdict {
-            Verdict::Accept => (MessageAcceptance::Accept, &self.metrics.relay_received),
-            Verdict::Reject => (MessageAcceptance::Reject, &self.metrics.relay_rejected),
-            Verdict::Ignore => (MessageAcceptance::Ignore, &self.metrics.relay_ignored),
+    fn count(&self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Accept => &self.metrics.relay_received,
+            Verdict::Reject => &self.metrics.relay_rejected,
+            Verdict::Ignore => &self.metrics.relay_ignored,
         };
         counter.increment();
-        // False when gossipsub has forgotten the message: then it is only not forwarded.
-        gossipsub.report_message_validation_result(id, source, acceptance);
+    }
+
+    /// Ends the way of a message that is not delivered.
+    fn refuse(&self, gossipsub: &mut Gossipsub, id: &MessageId, source: &PeerId, verdict: Verdict) {
+        self.count(verdict);
+        report(gossipsub, id, source, verdict);
     }
 
     fn deliver(&self, envelope: &Envelope) {
@@ -256,4 +265,14 @@ impl Router {
             gossipsub.unsubscribe(&gossip_topic(topic));
         }
     }
+}
+
+fn report(gossipsub: &mut Gossipsub, id: &MessageId, source: &PeerId, verdict: Verdict) {
+    let acceptance = match verdict {
+        Verdict::Accept => MessageAcceptance::Accept,
+        Verdict::Reject => MessageAcceptance::Reject,
+        Verdict::Ignore => MessageAcceptance::Ignore,
+    };
+    // False when gossipsub has forgotten the message: then it is only not forwarded.
+    gossipsub.report_message_validation_result(id, source, acceptance);
 }
