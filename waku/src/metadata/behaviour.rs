@@ -87,6 +87,9 @@ impl Behaviour {
                 // question is answered, which shows that the peer has read it and knows as much.
                 if let Err(refusal) = judge_request(self.cluster, &request) {
                     self.report(peer, refusal);
+                    if !self.asked.values().any(|asked| *asked == peer) {
+                        self.ask(peer);
+                    }
                 }
                 // Fails only when the connection is gone.
                 let _ = self.rpc.send_response(channel, self.own_metadata());

@@ -102,3 +102,15 @@ async fn silent_and_oversized_questions_harm_nobody() {
     assert!(!peer.metadata_answer().await.unwrap().is_empty());
     sees_subscription(&node, peer.peer_id, &pubsub_topic()).await;
 }
+
+#[tokio::test]
+async fn a_peer_that_changes_its_cluster_is_answered_and_disconnected() {
+    let node = node(|_| {}).await;
+    let mut peer = dialled_by(&node, Metadata::good()).await;
+    peers_until(&node, "metadata", |peers| peers.connected.iter().any(|peer| peer.cluster.is_some())).await;
+    // Cluster 1 now.
+    peer.ask_metadata(node.local_peer_id(), Some(&[0x02, 0x08, 0x01])).await;
+    assert!(!peer.metadata_answer().await.unwrap().is_empty());
+    let mismatch = MetadataRefusal::ClusterMismatch { ours: 0, theirs: 1 };
+    assert_eq!(disconnection(&node, peer.peer_id).await, DisconnectReason::Metadata(mismatch));
+}

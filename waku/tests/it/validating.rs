@@ -57,7 +57,8 @@ async fn forwards_the_very_bytes_that_came() {
 async fn disconnects_a_peer_that_keeps_sending_garbage() {
     let node = node(|config| config.reconnect = super::scene::never()).await;
     let sender = raw_peer_of(&node).await;
-    // Eight bytes announced, fewer sent. Each costs 100 times the square of their number: with eleven the score is below -10000.
+    // Eight bytes announced, fewer sent. Each costs 100 times the square of their number: with eleven the
+    // score is below -10000.
     for number in 0..12 {
         sender.publish(format!("\u{1}junk {number}")).await;
     }
