@@ -8,12 +8,15 @@ use thiserror::Error;
 
 use crate::Shard;
 
+/// Longest pubsub topic in bytes. No specification has a limit; peers' topics are kept in memory.
+pub const MAX_PUBSUB_TOPIC_LEN: usize = 256;
+
 const PREFIX: &str = "/waku/2/";
 const SHARD_PREFIX: &str = "/waku/2/rs/";
 
 /// `/waku/2/{name}`: a static shard `/waku/2/rs/{cluster}/{shard}`, or a name agreed on by its users.
 ///
-/// Cheap to clone.
+/// At most [`MAX_PUBSUB_TOPIC_LEN`] bytes. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PubsubTopic(Arc<str>);
 
@@ -41,6 +44,9 @@ impl FromStr for PubsubTopic {
 
     fn from_str(text: &str) -> Result<Self, ParsePubsubTopicError> {
         let refuse = |reason| Err(ParsePubsubTopicError { text: text.to_owned(), reason });
+        if text.len() > MAX_PUBSUB_TOPIC_LEN {
+            return refuse("it is longer than 256 bytes");
+        }
         let Some(name) = text.strip_prefix(PREFIX) else {
             return refuse("it does not begin with `/waku/2/`");
         };

@@ -78,6 +78,13 @@ fn pubsub_topic_may_be_a_name() {
 }
 
 #[test]
+fn pubsub_topic_has_at_most_256_bytes() {
+    let of_len = |len: usize| format!("/waku/2/{}", "n".repeat(len - 8));
+    assert!(of_len(256).parse::<PubsubTopic>().is_ok());
+    assert_eq!(of_len(257).parse::<PubsubTopic>().unwrap_err().reason, "it is longer than 256 bytes");
+}
+
+#[test]
 fn pubsub_topic_refuses_other_shapes() {
     for text in [
         "",

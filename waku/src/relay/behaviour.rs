@@ -5,15 +5,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use libp2p::gossipsub::{
-    AllowAllSubscriptionFilter, Behaviour, Config, ConfigBuilder, IdentTopic, IdentityTransform,
-    MaxCountSubscriptionFilter, Message, MessageAuthenticity, MessageId, PeerScoreParams,
-    PeerScoreThresholds, TopicHash, TopicScoreParams, ValidationMode, Version,
+    Behaviour, Config, ConfigBuilder, IdentTopic, IdentityTransform, MaxCountSubscriptionFilter, Message,
+    MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash, TopicScoreParams,
+    TopicSubscriptionFilter, ValidationMode, Version,
 };
 use waku_proto::{GossipId, PubsubTopic, protocol_id};
 
 /// The relay protocol.
-pub(crate) type Gossipsub =
-    Behaviour<IdentityTransform, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+pub(crate) type Gossipsub = Behaviour<IdentityTransform, MaxCountSubscriptionFilter<PubsubTopicsOnly>>;
+
+/// Passes over peers' subscriptions to anything but pubsub topics: gossipsub keeps the topics of every peer,
+/// and one may have as many bytes as an RPC.
+#[derive(Debug)]
+pub(crate) struct PubsubTopicsOnly;
+
+impl TopicSubscriptionFilter for PubsubTopicsOnly {
+    fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
+        topic.as_str().parse::<PubsubTopic>().is_ok()
+    }
+}
 
 /// Peers whose score falls below this are disconnected, as nwaku and go-waku do.
 pub(crate) const GRAYLIST_THRESHOLD: f64 = -10_000.0;
@@ -35,10 +45,14 @@ const READ_AHEAD: usize = 64 * 1024;
 /// Largest control part of an RPC, in bytes: nwaku announces up to 5000 message ids of 32 bytes.
 const MAX_CONTROL_SIZE: usize = 256 * 1024;
 
+/// Message ids announced or asked for in one RPC. nwaku's 5000 would make an RPC larger than it reads; it
+/// splits such a one, gossipsub here does not.
+const MAX_IDS_SENT: usize = 4096;
+
 /// A behaviour for RPCs of at most `max_rpc_size` bytes.
 pub(crate) fn gossipsub(max_rpc_size: usize) -> Gossipsub {
     let filter = MaxCountSubscriptionFilter {
-        filter: AllowAllSubscriptionFilter {},
+        filter: PubsubTopicsOnly,
         max_subscribed_topics: MAX_TOPICS_PER_PEER,
         max_subscriptions_per_request: MAX_TOPICS_PER_PEER,
     };
@@ -60,7 +74,7 @@ fn config(max_rpc_size: usize) -> Config {
         .message_id_fn(|message: &Message| MessageId::from(GossipId::of(&message.data).as_bytes().as_slice()))
         .max_transmit_size(MIN_READ_LIMIT.max(max_rpc_size + READ_AHEAD))
         .max_control_message_size(MAX_CONTROL_SIZE)
-        .max_control_messages_sent(5000)
+        .max_control_messages_sent(MAX_IDS_SENT)
         .max_ihave_messages_heartbeat(10)
         .mesh_n(6)
         .mesh_n_low(4)
@@ -149,6 +163,8 @@ pub(crate) fn topic_hash(topic: &PubsubTopic) -> TopicHash {
 
 #[cfg(test)]
 mod tests {
+    use waku_proto::relay::MAX_RPC_SIZE;
+
     use super::*;
 
     #[test]
@@ -165,6 +181,20 @@ mod tests {
     fn the_read_limit_leaves_room_above_the_largest_rpc() {
         assert_eq!(config(150 * 1024).max_transmit_size(), 256 * 1024);
         assert_eq!(config(1024 * 1024).max_transmit_size(), (1024 + 64) * 1024);
+    }
+
+    #[test]
+    fn as_many_message_ids_as_are_announced_fit_what_nwaku_reads() {
+        // An id has 32 bytes and two before them; the topic and the frames around all take less than 1 KiB.
+        let announcement = config(MAX_RPC_SIZE).max_control_messages_sent() * 34 + 1024;
+        assert!(announcement <= MAX_RPC_SIZE, "{announcement}");
+    }
+
+    #[test]
+    fn peers_topics_are_pubsub_topics_of_a_bounded_length() {
+        let is_kept = |topic: &str| PubsubTopicsOnly.can_subscribe(&TopicHash::from_raw(topic));
+        assert!(is_kept("/waku/2/rs/0/0") && is_kept("/waku/2/default-waku/proto"));
+        assert!(!is_kept("/other/topic") && !is_kept(&format!("/waku/2/{}", "n".repeat(100_000))));
     }
 
     #[test]
