@@ -1,7 +1,7 @@
 //! Opening the listeners, before the driver takes the swarm.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
@@ -100,12 +100,22 @@ fn probe(address: &Multiaddr) -> Result<(), ListenError> {
     if socket.port() == 0 {
         return Ok(());
     }
-    match TcpListener::bind(socket) {
-        Ok(_) => Ok(()),
+    match TcpListener::bind(probed(socket)) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             Err(ListenError::InUse { address: address.clone() })
         }
-        Err(error) => Err(ListenError::Io { address: address.clone(), error }),
+        // What else is wrong shows when libp2p listens.
+        _ => Ok(()),
+    }
+}
+
+/// Where to look whether a port is taken. libp2p listens on all IPv6 addresses without the IPv4 ones, but
+/// the standard library on both, so that a listener on the same port of IPv4 would be in the way.
+fn probed(socket: SocketAddr) -> SocketAddr {
+    if socket.ip() == Ipv6Addr::UNSPECIFIED {
+        SocketAddr::new(Ipv6Addr::LOCALHOST.into(), socket.port())
+    } else {
+        socket
     }
 }
 
@@ -160,5 +170,15 @@ mod tests {
         assert!(matches!(probe(&address), Err(ListenError::InUse { address: named }) if named == address));
         drop(taken);
         assert!(probe(&address).is_ok());
+    }
+
+    #[test]
+    fn a_port_of_all_ipv6_addresses_is_not_taken_by_one_of_ipv4() {
+        let on_port = |port: u16| format!("/ip6/::/tcp/{port}").parse::<Multiaddr>().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(probe(&on_port(taken.local_addr().unwrap().port())).is_ok());
+        let taken = TcpListener::bind("[::1]:0").unwrap();
+        let error = probe(&on_port(taken.local_addr().unwrap().port())).unwrap_err();
+        assert!(matches!(error, ListenError::InUse { .. }), "{error}");
     }
 }
