@@ -83,10 +83,9 @@ fn mplex() -> libp2p_mplex::Config {
 /// True for addresses these transports can dial: TCP over an IP address or a name, with or without
 /// (secure) WebSocket, or a name that stands for such addresses (`/dnsaddr/…`).
 pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
-    let is_end = |protocol: Option<Protocol<'_>>| matches!(protocol, None | Some(Protocol::P2p(_)));
-    let mut protocols = address.iter();
+    let mut protocols = address.iter().peekable();
     match protocols.next() {
-        Some(Protocol::Dnsaddr(_)) => return is_end(protocols.next()),
+        Some(Protocol::Dnsaddr(_)) => return ends(protocols),
         Some(
             Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_),
         ) => {}
@@ -95,11 +94,18 @@ pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
     if !matches!(protocols.next(), Some(Protocol::Tcp(_))) {
         return false;
     }
-    match protocols.next() {
-        Some(Protocol::Ws(_) | Protocol::Wss(_)) => is_end(protocols.next()),
-        Some(Protocol::Tls) => matches!(protocols.next(), Some(Protocol::Ws(_))) && is_end(protocols.next()),
-        end => is_end(end),
-    }
+    let is_tls = protocols.next_if(|protocol| matches!(protocol, Protocol::Tls)).is_some();
+    let websocket = protocols.next_if(|protocol| match protocol {
+        Protocol::Ws(_) => true,
+        Protocol::Wss(_) => !is_tls,
+        _ => false,
+    });
+    (websocket.is_some() || !is_tls) && ends(protocols)
+}
+
+/// True when nothing but a peer id is left of an address.
+fn ends<'a>(mut protocols: impl Iterator<Item = Protocol<'a>>) -> bool {
+    matches!((protocols.next(), protocols.next()), (None | Some(Protocol::P2p(_)), None))
 }
 
 /// Addresses with the peer id after them, as others dial them.
@@ -130,6 +136,7 @@ mod tests {
 
     #[test]
     fn other_addresses_cannot_be_dialled() {
+        let peer = Keypair::generate().peer_id();
         for address in [
             "/ip4/192.0.2.1/udp/60000/quic-v1",
             "/ip4/192.0.2.1",
@@ -140,5 +147,7 @@ mod tests {
         ] {
             assert!(!is_dialable(&address.parse().unwrap()), "{address}");
         }
+        let relayed = format!("/ip4/192.0.2.1/tcp/60000/p2p/{peer}/p2p-circuit/p2p/{peer}");
+        assert!(!is_dialable(&relayed.parse().unwrap()), "{relayed}");
     }
 }
