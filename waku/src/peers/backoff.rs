@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use rand_core::Rng;
 
+/// No wait is longer, so that a moment can be given for its end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Exponential waiting times with jitter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backoff {
     /// Longest wait after the first failure. Default 1 s.
     pub first: Duration,
-    /// Longest wait at all. Default 60 s: a peer somebody configured is worth a try a minute.
+    /// Longest wait at all, a year at most. Default 60 s: a peer somebody configured is worth a try a minute.
     pub max: Duration,
     /// A connection that lived so long was good: the next failure counts as the first. Default 60 s.
     pub stable_after: Duration,
@@ -30,7 +33,7 @@ impl Backoff {
     /// that nodes that lost the same peer do not come back at the same moment.
     pub(crate) fn delay(&self, failures: u32, rng: &mut impl Rng) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
-        let longest = self.first.saturating_mul(1 << doublings).min(self.max);
+        let longest = self.first.saturating_mul(1 << doublings).min(self.max).min(LONGEST);
         let half = longest / 2;
         half + half.mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
     }

@@ -84,9 +84,9 @@ impl Dialer {
         let Some(peer) = self.peers.get_mut(address) else {
             return;
         };
-        peer.last_error = Some(error);
         // The peer may have dialled us in the meantime.
         if peer.state == State::Dialing {
+            peer.last_error = Some(error);
             peer.failures = peer.failures.saturating_add(1);
             peer.state = State::Waiting { until: now + self.backoff.delay(peer.failures, rng) };
         }
@@ -240,6 +240,17 @@ mod tests {
         scene.dialer.connected(scene.peer, None, scene.now);
         scene.fail();
         assert_eq!((scene.wait(), scene.failures()), (None, 0));
+        assert!(scene.dialer.peers().all(|(_, peer)| peer.last_error.is_none()));
+    }
+
+    #[test]
+    fn a_wait_beyond_the_end_of_time_is_no_fault() {
+        let mut scene = Scene::new(true);
+        scene.dialer.backoff.first = Duration::MAX;
+        scene.dialer.backoff.max = Duration::MAX;
+        scene.dialer.next_dial(scene.now);
+        scene.fail();
+        assert!(scene.wait().unwrap() > STABLE);
     }
 
     #[test]
