@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures::StreamExt as _;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub;
-use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep_until, timeout};
@@ -107,11 +107,12 @@ impl Driver {
                     self.router.sweep(&mut self.swarm.behaviour_mut().gossipsub);
                     self.tell_shards();
                 }
+                // Before the swarm, which a flood keeps busy.
+                _ = score_check.tick() => self.drop_graylisted(),
                 event = self.swarm.select_next_some() => {
                     budget = BUDGET;
                     self.on_swarm_event(event);
                 }
-                _ = score_check.tick() => self.drop_graylisted(),
                 () = sleep_until(next_show.into()), if self.peers_changed => self.show_peers(),
                 // The swarm had its turn and nothing to say.
                 () = std::future::ready(()), if budget == 0 => budget = BUDGET,
@@ -234,7 +235,9 @@ impl Driver {
                 self.book.identified(peer_id, info.agent_version, protocols);
                 self.peers_changed = true;
             }
-            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => self.on_ping(peer, result),
+            BehaviourEvent::Ping(ping::Event { peer, connection, result }) => {
+                self.on_ping(peer, connection, result);
+            }
             BehaviourEvent::Peers(_) => self.peers_changed = true,
             BehaviourEvent::Identify(_) => {}
             BehaviourEvent::Limits(never) => match never {},
@@ -268,7 +271,7 @@ impl Driver {
         }
     }
 
-    fn on_ping(&mut self, peer: PeerId, result: Result<Duration, ping::Failure>) {
+    fn on_ping(&mut self, peer: PeerId, connection: ConnectionId, result: Result<Duration, ping::Failure>) {
         match result {
             Ok(round_trip) => {
                 self.book.pinged(peer, round_trip);
@@ -276,7 +279,14 @@ impl Driver {
             }
             // Nothing to conclude from that.
             Err(ping::Failure::Unsupported) => {}
-            Err(failure) => self.disconnect(peer, DisconnectReason::PingFailed(failure.to_string())),
+            Err(failure) => {
+                tracing::info!(%peer, %connection, %failure, "connection is dead");
+                // A peer whose address has changed may be back on another one.
+                if self.book.connections(peer) == 1 {
+                    self.book.closing(peer, DisconnectReason::PingFailed(failure.to_string()));
+                }
+                self.swarm.close_connection(connection);
+            }
         }
     }
 

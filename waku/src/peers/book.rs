@@ -70,7 +70,7 @@ pub enum DisconnectReason {
         /// The score, rounded.
         score: i64,
     },
-    /// This node closed: the peer did not answer a ping.
+    /// This node closed: the peer did not answer pings on its only connection.
     #[error("disconnected: {0}")]
     PingFailed(String),
     /// The peer closed, or the connection broke.
@@ -133,6 +133,11 @@ impl Book {
         if self.gone.len() > MEMORY {
             self.gone.pop_front();
         }
+    }
+
+    /// How many connections a peer has.
+    pub(crate) fn connections(&self, peer_id: PeerId) -> usize {
+        self.peers.get(&peer_id).map_or(0, |peer| peer.addresses.len())
     }
 
     /// This node is about to close a peer's connections. The first reason counts.
@@ -207,6 +212,7 @@ mod tests {
         let infos: Vec<_> = book.peers().collect();
         assert_eq!(infos.len(), 1);
         assert_eq!((&infos[0].addresses, infos[0].direction), (&vec![address(2)], Direction::Inbound));
+        assert_eq!(book.connections(peer), 1);
         book.closed(peer, &address(2), true, "two".to_owned(), now);
         assert_eq!(book.peers().count(), 0);
         let reason = DisconnectReason::Closed("two".to_owned());
