@@ -81,7 +81,7 @@ impl Config {
     }
 }
 
-/// How many connections a node has. Static peers with a known peer id are exempt.
+/// How many connections a node has. Static peers with a known peer id are exempt from `total` and `per_peer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Connections in all. Default 150, as nwaku.

@@ -176,7 +176,8 @@ impl FromIterator<ContentTopic> for Filter {
 pub struct PublishReceipt {
     /// Its deterministic hash: the name stores know it by.
     pub hash: MessageHash,
-    /// Peers it was sent to.
+    /// Peers it was addressed to. One whose send queue is full does not get it, which is counted
+    /// ([`MetricsSnapshot::relay_send_dropped`](crate::MetricsSnapshot::relay_send_dropped)).
     pub peers: usize,
 }
 
@@ -210,7 +211,8 @@ pub enum PublishError {
     #[error("the message was published already")]
     Duplicate,
     /// The send queues of all peers are full: publishing is faster than the network. Try the message
-    /// again after some milliseconds, within five seconds.
+    /// again after some milliseconds, within five seconds. That needs a subscription to the topic; without
+    /// one the same bytes will not be sent.
     #[error("the send queues of all peers are full; publish more slowly")]
     Busy,
     /// The node has stopped.

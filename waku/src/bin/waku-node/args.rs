@@ -62,10 +62,10 @@ pub(crate) struct Args {
     /// Peer to stay connected to, as a multiaddress; may be given several times
     #[arg(long = "staticnode", value_name = "MULTIADDR")]
     static_nodes: Vec<Multiaddr>,
-    /// Most connections
+    /// Most connections; static nodes given with their peer id are connected beyond it
     #[arg(long, value_name = "NUMBER", default_value_t = 150)]
     max_connections: u32,
-    /// Least severe log lines to write
+    /// Least severe log lines to write; of the libraries' lines only warnings and errors
     #[arg(long, value_name = "LEVEL", default_value = "info", ignore_case = true)]
     pub(crate) log_level: LogLevel,
     /// How log lines are written
@@ -108,8 +108,9 @@ impl Args {
         let wrong = |reason: String| Self::command().error(ErrorKind::ValueValidation, reason);
         let keypair = match self.nodekey.as_deref().map(nodekey) {
             // The value itself is a secret and is not repeated.
-            Some(keypair) => keypair
-                .ok_or_else(|| wrong("--nodekey is not a secret key of 64 hexadecimal digits".to_owned()))?,
+            Some(keypair) => keypair.ok_or_else(|| {
+                wrong("--nodekey or WAKU_NODEKEY is not a secret key of 64 hexadecimal digits".to_owned())
+            })?,
             None => Keypair::generate(),
         };
         let sharding = self.sharding().map_err(|error| wrong(error.to_string()))?;
