@@ -11,3 +11,4 @@ mod random_interaction;
 mod session;
 mod support;
 mod vectors;
+mod world;

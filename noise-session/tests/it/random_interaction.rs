@@ -13,7 +13,7 @@ use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::session::SessionId;
 use waku_noise_session::time::Instant;
 
-use crate::manager::{at, links};
+use crate::world::{at, links};
 
 const RUNS: u64 = 10_000;
 /// What every other message is answered with.
