@@ -5,6 +5,7 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod golden;
 mod manager;
 mod oracles;
 mod random_interaction;

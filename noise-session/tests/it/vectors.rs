@@ -15,7 +15,7 @@ use waku_noise_session::session::{Content, Session};
 use waku_noise_session::time::Instant;
 
 #[derive(Deserialize)]
-struct Vectors {
+pub(crate) struct Vectors {
     keys: BTreeMap<String, KeyVector>,
     psk: Hex,
     patterns: BTreeMap<String, PatternVector>,
@@ -57,7 +57,7 @@ struct TransportVector {
 
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct Hex(Vec<u8>);
+pub(crate) struct Hex(pub(crate) Vec<u8>);
 
 impl TryFrom<String> for Hex {
     type Error = data_encoding::DecodeError;
@@ -68,18 +68,23 @@ impl TryFrom<String> for Hex {
 }
 
 impl Hex {
-    fn array<const N: usize>(&self) -> [u8; N] {
+    pub(crate) fn array<const N: usize>(&self) -> [u8; N] {
         self.0.as_slice().try_into().unwrap()
     }
 }
 
-fn vectors() -> Vectors {
+pub(crate) fn vectors() -> Vectors {
     serde_json::from_str(include_str!("../vectors/waku-noise.json")).unwrap()
 }
 
 impl Vectors {
     fn key(&self, name: &str) -> KeyPair {
         KeyPair::from_secret(&self.keys[name].r#priv.array())
+    }
+
+    /// `h` at the end of a pattern's handshake.
+    pub(crate) fn handshake_hash(&self, name: &str) -> &[u8] {
+        &self.patterns[name].h.0
     }
 
     /// Both sides of a pattern as the vectors set them up, initiator first.
@@ -104,7 +109,7 @@ impl Vectors {
     }
 
     /// Runs a pattern's handshake, checking every byte, and returns both sides' sessions.
-    fn run(&self, name: &str) -> [Session; 2] {
+    pub(crate) fn run(&self, name: &str) -> [Session; 2] {
         let vector = &self.patterns[name];
         let mut parties = self.parties(name);
         for party in &parties {
