@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use waku_noise_session::cipher_state::chachapoly_seal;
-use waku_noise_session::handshake::Handshake;
-use waku_noise_session::handshake_state::Setup;
+use waku_noise_session::cipher_state::{DecryptError, chachapoly_seal};
+use waku_noise_session::handshake::{Handshake, HandshakeReadError};
+use waku_noise_session::handshake_state::{ReadError, Setup};
 use waku_noise_session::key::KeyPair;
 use waku_noise_session::manager::{Event, Link, Stamps};
 use waku_noise_session::message_nametag::MessageNametag;
@@ -120,13 +120,22 @@ impl ByHand {
         Some(handshake)
     }
 
+    /// The call itself is authentic and answered; that is all that comes of it.
+    fn assert_cannot_read_the_reply(&mut self) {
+        let (mut handshake, call) = self.call();
+        self.tell_peer(&call);
+        let reply = self.peer_says();
+        let read = handshake.read(&PayloadV2::decode(&reply).unwrap());
+        assert_eq!(read.unwrap_err(), HandshakeReadError::Noise(ReadError::Decrypt(DecryptError)));
+    }
+
     /// Both directions for longer than one key serves.
     fn assert_talks(&mut self, mut session: Session) {
-        for index in 0..BEYOND_ONE_KEY {
-            let sealed = session.seal(&index.to_be_bytes()).unwrap();
+        for _ in 0..BEYOND_ONE_KEY {
+            let sealed = session.seal(b"word").unwrap();
             self.tell_peer(&sealed.payload);
             let event = self.peer.events.pop().unwrap();
-            assert!(matches!(event, Event::Received { index: received, .. } if received == index), "{event:?}");
+            assert!(matches!(event, Event::Received { index, .. } if index == sealed.index), "{event:?}");
         }
         for _ in 0..BEYOND_ONE_KEY {
             self.peer.manager.send(at(Duration::ZERO), b"word", false).unwrap();
@@ -162,7 +171,43 @@ fn keys_are_renewed_by_index_only_if_the_answerer_can() {
         let confirmation = session.seal(&[]).unwrap();
         party.tell_peer(&confirmation.payload);
         assert_eq!(party.peer.established().map(|(id, _)| id), Some(session.id()));
-        let mut next = Session::new(party_result(&mut party), rekeys);
-        let _ = &mut next;
+        party.assert_talks(session);
+    }
+}
+
+#[test]
+fn a_third_message_of_another_version_makes_no_session() {
+    for third in [&[][..], &[VERSION + 1], &[0]] {
+        let mut party = ByHand::new(REKEY);
+        party.shake_hands(third);
+        assert_eq!(party.peer.manager.session(), None, "{third:?}");
+        assert!(party.peer.said.is_empty());
+    }
+}
+
+#[test]
+fn who_lacks_the_callers_static_key_cannot_read_the_reply() {
+    let mut thief = ByHand::new(REKEY);
+    // The pairing's root got out, the key did not.
+    thief.link.local = KeyPair::from_secret(&[0x55; 32]);
+    thief.assert_cannot_read_the_reply();
+}
+
+#[test]
+fn who_calls_under_another_prologue_cannot_read_the_reply() {
+    let mut party = ByHand::new(REKEY);
+    party.prologue.push(0);
+    party.assert_cannot_read_the_reply();
+}
+
+#[test]
+fn a_reply_under_another_prologue_or_static_key_is_not_believed() {
+    let mut other_prologue = ByHand::new(REKEY);
+    other_prologue.prologue.push(0);
+    let mut other_key = ByHand::new(REKEY);
+    other_key.link.local = KeyPair::from_secret(&[0x55; 32]);
+    for mut party in [other_prologue, other_key] {
+        assert!(party.answer().is_none());
+        assert!(party.peer.events.is_empty(), "{:?}", party.peer.events);
     }
 }

@@ -72,11 +72,11 @@ impl Golden {
 
     /// Both ends of the pairing: who calls, and who answers or refuses.
     fn links(&self) -> [Link; 2] {
-        let (caller, callee) = (self.initiation.local_part, self.refusal.local_part);
+        let (caller, refuser) = (self.initiation.local_part, self.refusal.local_part);
         let public = |secret| KeyPair::from_secret(&secret).public();
         [
-            self.link(caller, callee, [0x11; 32], public([0x22; 32])),
-            self.link(callee, caller, [0x22; 32], public([0x11; 32])),
+            self.link(caller, refuser, [0x11; 32], public([0x22; 32])),
+            self.link(refuser, caller, [0x22; 32], public([0x11; 32])),
         ]
     }
 

@@ -5,6 +5,8 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod by_hand;
+mod forgery;
 mod golden;
 mod manager;
 mod oracles;
