@@ -128,7 +128,7 @@ impl Manager {
         }
     }
 
-    /// The longest wait between two calls from now on.
+    /// The longest wait between two calls from the next one on, give or take a fifth.
     pub fn set_longest_wait(&mut self, cap: Duration) {
         self.retry.cap = cap;
     }
@@ -220,7 +220,8 @@ impl Manager {
             match gone {
                 Slot::Next(live) => {
                     self.forget(&live);
-                    if self.slots.current.is_none() || self.slots.renewing {
+                    let wants_one = self.calling && self.slots.current.is_none();
+                    if wants_one || self.slots.renewing {
                         self.retry_soon(now);
                     }
                 }
@@ -394,8 +395,9 @@ impl Manager {
         self.outputs.push_back(Output::Save(self.stamps));
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload });
         push_bounded(&mut self.attempts, attempt);
-        self.retry.at = Some(now.instant + jittered(self.retry.wait, rng));
-        self.retry.wait = (self.retry.wait * 2).min(self.retry.cap);
+        let wait = self.retry.wait.min(self.retry.cap);
+        self.retry.at = Some(now.instant + jittered(wait, rng));
+        self.retry.wait = wait * 2;
     }
 
     fn retry_soon(&mut self, now: Now) {
@@ -409,6 +411,9 @@ impl Manager {
 
     fn close_event(&mut self, now: Now, reason: CloseReason) {
         self.outputs.push_back(Output::Event(Event::Closed(reason)));
+        // A renewal under way has nothing left to succeed.
+        self.slots.renewing = false;
+        self.retry.at = None;
         if self.calling {
             let wait = if reason == CloseReason::ByPeer { RETRY_AFTER_CLOSE } else { Duration::ZERO };
             self.retry_after(now, wait);

@@ -8,6 +8,7 @@
 mod by_hand;
 mod forgery;
 mod golden;
+mod lifecycle;
 mod manager;
 mod oracles;
 mod random_interaction;
