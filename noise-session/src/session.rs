@@ -199,3 +199,28 @@ pub enum OpenError {
     #[error(transparent)]
     Padding(#[from] PaddingError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cipher_state::CipherKey;
+
+    /// A sender whose next message has the index `next`. Its keys are not renewed: from the first to the last that
+    /// would be four million times.
+    fn sender(next: u64) -> Sender {
+        let keys = KeyChain::new(CipherKey::new(Zeroizing::new([7; 32])), false);
+        Sender { keys, nametags: NametagSecret::new(Zeroizing::new([8; 32])), next }
+    }
+
+    #[test]
+    fn no_nonce_serves_twice_once_they_are_used_up() {
+        let mut sender = sender(MAX_NONCE - 2);
+        let last = [(); 2].map(|()| sender.seal(b"the same words").unwrap());
+        assert_eq!(last.each_ref().map(|sealed| sealed.index), [MAX_NONCE - 2, MAX_NONCE - 1]);
+        assert_ne!(last[0].payload[HEADER_LEN..], last[1].payload[HEADER_LEN..]);
+        for _ in 0..3 {
+            assert_eq!(sender.seal(b"more"), Err(NonceExhausted));
+            assert_eq!(sender.next, MAX_NONCE, "it neither advances nor wraps");
+        }
+    }
+}
