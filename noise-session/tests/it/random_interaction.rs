@@ -1,23 +1,34 @@
-//! Two managers, a network that loses, reorders and duplicates, sides that crash and disks that fill: whatever
-//! happens, nothing is received twice or wrongly, and once the network heals there is one session again.
+//! Two managers, a network that loses, reorders, duplicates, delays for minutes and replays at will, sides that crash,
+//! disks that fill and clocks that jump across midnight: whatever happens, nothing is received twice or wrongly, and
+//! once the network heals there is one session again.
 //!
 //! Every run is drawn from a seed, printed when the run fails; `NOISE_SEED=n cargo test random` runs that one alone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
-use waku_noise_session::manager::{Event, Manager, Output, Stamps};
+use waku_noise_session::manager::{Event, Link, Manager, Output, Stamps};
 use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::session::SessionId;
-use waku_noise_session::time::Instant;
+use waku_noise_session::time::{Instant, Now, UnixTime};
 
-use crate::world::{at, links};
+use crate::world::links;
 
 const RUNS: u64 = 10_000;
 /// What every other message is answered with.
 const ANSWER: [u8; 6] = *b"answer";
+/// Where the clocks start when they are right: in the evening, so that they jump from one day's tags to the next's.
+const EVENING: Duration = Duration::from_secs(1_760_054_400 - 600);
+/// How far a clock is fast at most, hence its widest step either way.
+const CLOCK_STEP: u64 = 600;
+/// How long a message is under way that takes its time.
+const LATE: Duration = Duration::from_secs(4 * 60);
+
+/// Made once: their keys cost more than a run.
+static LINKS: LazyLock<[Link; 2]> = LazyLock::new(links);
 
 struct Side {
     manager: Manager,
@@ -25,6 +36,8 @@ struct Side {
     /// What this side has received, by session and index.
     received: HashMap<(SessionId, u64), Vec<u8>>,
     sessions: HashSet<SessionId>,
+    /// How far the clock is fast.
+    clock: Duration,
 }
 
 struct Run {
@@ -35,9 +48,14 @@ struct Run {
     /// In flight, by arrival.
     flight: BTreeMap<(Duration, u64), (usize, Vec<u8>)>,
     messages: u64,
+    /// All that was ever said, with whom it was for: it can be replayed, even what was lost.
+    said: Vec<(usize, Vec<u8>)>,
+    /// What came to its receiver.
+    delivered: Vec<(usize, Vec<u8>)>,
     /// What each side has sent, by session and index.
     sent: [HashMap<(SessionId, u64), Vec<u8>>; 2],
     loss: u32,
+    late: u32,
     disk_fails: u32,
 }
 
@@ -45,11 +63,12 @@ impl Run {
     fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let loss = rng.next_u32() % 60;
-        let sides = links().map(|link| Side {
+        let sides = LINKS.clone().map(|link| Side {
             manager: Manager::new(link, Stamps::default(), [0; 16]),
             saved: Stamps::default(),
             received: HashMap::new(),
             sessions: HashSet::new(),
+            clock: Duration::ZERO,
         });
         Self {
             seed,
@@ -58,10 +77,18 @@ impl Run {
             sides,
             flight: BTreeMap::new(),
             messages: 0,
+            said: Vec::new(),
+            delivered: Vec::new(),
             sent: Default::default(),
             loss,
+            late: 5,
             disk_fails: 5,
         }
+    }
+
+    fn now(&self, side: usize) -> Now {
+        let unix = UnixTime::from_epoch(EVENING + self.now + self.sides[side].clock);
+        Now { instant: Instant::from_origin(self.now), unix }
     }
 
     fn chance(&mut self, percent: u32) -> bool {
@@ -88,14 +115,51 @@ impl Run {
     }
 
     fn transmit(&mut self, to: usize, payload: &[u8]) {
+        self.said.push((to, payload.to_vec()));
         let copies = 1 + u32::from(self.chance(10));
         for _ in 0..copies {
             if !self.chance(self.loss) {
-                let latency = Duration::from_millis(u64::from(self.rng.next_u32() % 3000));
-                self.messages += 1;
-                self.flight.insert((self.now + latency, self.messages), (to, payload.to_vec()));
+                let longest = if self.chance(self.late) { LATE } else { Duration::from_secs(3) };
+                let latency = longest.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
+                self.fly(latency, to, payload.to_vec());
             }
         }
+    }
+
+    fn fly(&mut self, latency: Duration, to: usize, payload: Vec<u8>) {
+        self.messages += 1;
+        self.flight.insert((self.now + latency, self.messages), (to, payload));
+    }
+
+    fn pick(&mut self, len: usize) -> usize {
+        usize::try_from(self.rng.next_u64() % u64::try_from(len).unwrap()).unwrap()
+    }
+
+    /// Somebody repeats what was said, now and then to who said it.
+    fn replay(&mut self) {
+        for _ in 0..4 {
+            if !self.said.is_empty() {
+                let pick = self.pick(self.said.len());
+                let (to, payload) = self.said[pick].clone();
+                let to = if self.chance(10) { 1 - to } else { to };
+                self.fly(Duration::ZERO, to, payload);
+            }
+        }
+    }
+
+    /// Somebody repeats what came already.
+    fn replay_delivered(&mut self) {
+        for _ in 0..4 {
+            if !self.delivered.is_empty() {
+                let pick = self.pick(self.delivered.len());
+                let (to, payload) = self.delivered[pick].clone();
+                self.fly(Duration::ZERO, to, payload);
+            }
+        }
+    }
+
+    fn step_clock(&mut self, side: usize) {
+        self.sides[side].clock = Duration::from_secs(self.rng.next_u64() % (CLOCK_STEP + 1));
     }
 
     fn note(&mut self, side: usize, event: Event) {
@@ -125,18 +189,20 @@ impl Run {
     }
 
     fn say(&mut self, side: usize, text: &[u8], wants_answer: bool) -> bool {
+        let now = self.now(side);
         let Some(session) = self.sides[side].manager.session() else { return false };
-        let index = self.sides[side].manager.send(at(self.now), text, wants_answer).unwrap();
+        let index = self.sides[side].manager.send(now, text, wants_answer).unwrap();
         self.sent[side].insert((session, index), text.to_vec());
         true
     }
 
     fn crash(&mut self, side: usize) {
-        let link = links().into_iter().nth(side).unwrap();
+        let link = LINKS[side].clone();
+        let now = self.now(side);
         let mut boot_id = [0; 16];
         self.rng.fill_bytes(&mut boot_id);
         self.sides[side].manager = Manager::new(link, self.sides[side].saved, boot_id);
-        self.sides[side].manager.connect(at(self.now));
+        self.sides[side].manager.connect(now);
     }
 
     /// Lets time pass, with every arrival and every timer at its moment.
@@ -150,12 +216,15 @@ impl Run {
             self.now = self.now.max(next);
             if arrival == Some(next) {
                 let (_, (to, payload)) = self.flight.pop_first().unwrap();
-                let payload = PayloadV2::decode(&payload).unwrap();
-                self.sides[to].manager.handle_payload(at(self.now), &mut self.rng, &payload);
+                let now = self.now(to);
+                let decoded = PayloadV2::decode(&payload).unwrap();
+                self.sides[to].manager.handle_payload(now, &mut self.rng, &decoded);
+                self.delivered.push((to, payload));
                 self.drain(to);
             } else {
                 for side in 0..2 {
-                    self.sides[side].manager.handle_timeout(at(self.now), &mut self.rng);
+                    let now = self.now(side);
+                    self.sides[side].manager.handle_timeout(now, &mut self.rng);
                     self.drain(side);
                 }
             }
@@ -165,18 +234,21 @@ impl Run {
 
     fn mishap(&mut self) {
         let side = usize::try_from(self.rng.next_u32() % 2).unwrap();
-        match self.rng.next_u32() % 10 {
+        let now = self.now(side);
+        match self.rng.next_u32() % 12 {
             0..=5 => {
                 self.send(side);
             }
             6 => self.crash(side),
-            7 => self.sides[side].manager.renew(at(self.now)),
+            7 => self.sides[side].manager.renew(now),
             8 => {
                 self.sides[side].manager.close();
                 self.drain(side);
-                self.sides[side].manager.connect(at(self.now));
+                self.sides[side].manager.connect(now);
             }
-            _ => self.sides[side].manager.handle_network_up(at(self.now)),
+            9 => self.replay(),
+            10 => self.step_clock(side),
+            _ => self.sides[side].manager.handle_network_up(now),
         }
         let pause = Duration::from_millis(u64::from(self.rng.next_u32() % 8000));
         self.advance(pause);
@@ -185,7 +257,8 @@ impl Run {
     fn run(mut self) {
         for side in 0..2 {
             if side == 0 || self.chance(80) {
-                self.sides[side].manager.connect(at(self.now));
+                let now = self.now(side);
+                self.sides[side].manager.connect(now);
             }
         }
         for _ in 0..8 {
@@ -194,14 +267,19 @@ impl Run {
         self.heal();
     }
 
-    /// With the network and the disks well again, both sides come to speak on one session.
+    /// With the network and the disks well again, both sides come to speak on one session, whatever is repeated of
+    /// what came before.
     fn heal(&mut self) {
-        (self.loss, self.disk_fails) = (0, 0);
+        (self.loss, self.late, self.disk_fails) = (0, 0, 0);
+        self.advance(LATE);
         for side in 0..2 {
-            self.sides[side].manager.connect(at(self.now));
+            self.step_clock(side);
+            let now = self.now(side);
+            self.sides[side].manager.connect(now);
         }
         // Long enough for a call that has backed off, a session given up and the next call.
         self.advance(Duration::from_secs(90));
+        self.replay();
         for side in 0..2 {
             // Should the two believe in different sessions, this goes unanswered.
             assert!(self.send(side), "seed {}: no session", self.seed);
@@ -210,6 +288,7 @@ impl Run {
         let sessions = [0, 1].map(|side| self.sides[side].manager.session());
         assert!(sessions[0].is_some() && sessions[0] == sessions[1], "seed {}: {sessions:?}", self.seed);
         for side in 0..2 {
+            self.replay_delivered();
             let before = [side, 1 - side].map(|side| self.sides[side].received.len());
             assert!(self.send(side));
             self.advance(Duration::from_secs(8));
