@@ -1,4 +1,4 @@
-//! When the manager calls, answers, renews and ends its sessions.
+//! How sessions are renewed, race each other and end.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use waku_noise_session::manager::{CloseReason, Event, Output, Place};
 use waku_noise_session::pattern::Role;
 use waku_noise_session::payload::{PayloadV2, ProtocolId};
 use waku_noise_session::session::SessionId;
-use waku_noise_session::time::Instant;
 
 use crate::world::World;
 
@@ -20,98 +19,24 @@ fn transport(said: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 }
 
 impl World {
-    fn hear_all(&mut self, side: usize, payloads: &[Vec<u8>]) {
-        let now = self.now();
-        for payload in payloads {
-            self.sides[side].hear(now, &mut self.rng, payload);
-        }
-    }
-
-    fn renew(&mut self, side: usize) {
-        let now = self.now();
-        self.sides[side].manager.renew(now);
-        self.tick(side);
-    }
-
-    /// Waits until `side` calls, and returns how long that was; the call is lost.
-    fn wait_for_call(&mut self, side: usize) -> Duration {
-        let before = self.now;
-        self.now = self.sides[side].manager.poll_timeout().unwrap().since_origin();
-        self.tick(side);
-        assert_eq!(self.lose(side).len(), 1);
-        self.now.saturating_sub(before)
-    }
-}
-
-#[test]
-fn a_second_call_within_half_a_second_is_answered_when_it_is_repeated() {
-    let mut world = World::new();
-    world.connect(0);
-    world.deliver(0);
-    assert_eq!(world.lose(1).len(), 1);
-    world.connect(0);
-    let second_call = world.lose(0);
-    world.now = Duration::from_millis(499);
-    world.hear_all(1, &second_call);
-    assert!(world.sides[1].said.is_empty());
-    world.now = Duration::from_millis(500);
-    world.hear_all(1, &second_call);
-    world.exchange();
-    world.assert_one_session();
-}
-
-#[test]
-fn the_first_call_waits_as_long_as_it_is_told() {
-    let mut world = World::new();
-    let now = world.now();
-    world.sides[0].manager.connect_after(now, Duration::from_secs(5));
-    assert_eq!(world.sides[0].manager.poll_timeout(), Some(Instant::from_origin(Duration::from_secs(5))));
-    world.wait(Duration::from_millis(4999));
-    world.tick(0);
-    assert!(world.sides[0].said.is_empty());
-    world.wait(Duration::from_millis(1));
-    world.exchange();
-    world.assert_one_session();
-}
-
-#[test]
-fn a_session_that_stands_is_not_called_for_again() {
-    let mut world = World::connected();
-    let before = world.assert_one_session();
-    let now = world.now();
-    world.sides[0].manager.connect_after(now, Duration::from_secs(5));
-    world.wait(Duration::from_secs(10));
-    assert!(world.sides[0].said.is_empty());
-    assert_eq!(world.assert_one_session(), before);
-}
-
-#[test]
-fn waits_between_calls_double_up_to_five_minutes() {
-    let mut world = World::new();
-    world.connect(0);
-    world.lose(0);
-    for nominal in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
-        let wait = world.wait_for_call(0);
-        let nominal = Duration::from_secs(nominal);
-        assert!(wait >= nominal.mul_f64(0.79) && wait <= nominal.mul_f64(1.21), "{wait:?} for {nominal:?}");
-    }
-}
-
-#[test]
-fn the_longest_wait_holds_for_a_caller_that_has_long_backed_off() {
-    let mut world = World::new();
-    world.connect(0);
-    world.lose(0);
-    for _ in 0..10 {
-        world.wait_for_call(0);
-    }
-    for cap in [Duration::from_secs(10), Duration::from_secs(1)] {
-        world.sides[0].manager.set_longest_wait(cap);
-        world.wait_for_call(0);
-        for _ in 0..5 {
-            let wait = world.wait_for_call(0);
-            assert!(wait >= cap.mul_f64(0.79) && wait <= cap.mul_f64(1.21), "{wait:?} for {cap:?}");
-        }
+    /// Both sides renewed, each answered the other's call before it heard of its own, and each has heard the other's
+    /// third message: side 1 believes in the losing session, side 0 in the winning one. With the session before.
+    fn racing() -> (Self, SessionId) {
+        let mut world = Self::connected();
+        let original = world.assert_one_session();
+        world.renew(0);
+        let call_of_0 = world.lose(0);
+        world.now = Duration::from_secs(11);
+        world.renew(1);
+        world.deliver(1);
+        world.deliver(0);
+        let third_of_1 = world.lose(1);
+        world.hear_all(1, &call_of_0);
+        world.deliver(1);
+        let third_of_0 = world.lose(0);
+        world.hear_all(1, &third_of_0);
+        world.hear_all(0, &third_of_1);
+        (world, original)
     }
 }
 
@@ -226,22 +151,7 @@ fn closing_terminates_the_next_the_current_and_the_previous_session() {
 
 #[test]
 fn a_renewal_that_lost_a_race_does_not_block_the_next() {
-    let mut world = World::connected();
-    let original = world.assert_one_session();
-    // Both renew; each answers the other's call before it hears of its own.
-    world.renew(0);
-    let call_of_0 = world.lose(0);
-    world.now = Duration::from_secs(11);
-    world.renew(1);
-    world.deliver(1);
-    world.deliver(0);
-    let third_of_1 = world.lose(1);
-    world.hear_all(1, &call_of_0);
-    world.deliver(1);
-    let third_of_0 = world.lose(0);
-    // Side 1 hears the losing session's third message first, side 0 the winning one's.
-    world.hear_all(1, &third_of_0);
-    world.hear_all(0, &third_of_1);
+    let (mut world, original) = World::racing();
     world.exchange();
     let winner = world.assert_one_session();
     assert_ne!(winner, original);
@@ -268,28 +178,32 @@ fn a_renewal_that_lost_a_race_does_not_block_the_next() {
 }
 
 #[test]
-fn who_only_answers_calls_no_more_when_its_session_ends_during_a_renewal() {
-    for replied in [false, true] {
-        let mut world = World::connected();
-        world.now += Duration::from_secs(1);
-        world.renew(1);
-        if replied {
-            world.deliver(1);
-            world.deliver(0);
-        }
-        world.lose(1);
-        world.sides[0].manager.close();
-        world.sides[0].drain();
-        world.exchange();
-        assert!(world.sides[1].events.contains(&Event::Closed(CloseReason::ByPeer)));
-        // The third message is still repeated for a while.
-        world.wait(Duration::from_secs(1));
-        for _ in 0..30 {
-            world.wait(Duration::from_secs(1));
-            world.lose(1);
-        }
-        world.wait(HOUR);
-        assert!(world.sides[1].said.is_empty(), "replied: {replied}");
-        assert_eq!(world.sides[1].manager.poll_timeout(), None);
+fn a_renewal_during_which_the_loser_of_a_race_is_heard_of_does_not_block_the_next() {
+    let (mut world, _) = World::racing();
+    let word_on_the_winner = world.lose(0);
+    world.renew(0);
+    world.lose(0);
+    world.deliver(1);
+    world.hear_all(1, &word_on_the_winner);
+    let winner = world.assert_one_session();
+    world.wait(Duration::from_secs(1));
+    world.renew(0);
+    world.exchange();
+    assert_ne!(world.assert_one_session(), winner);
+}
+
+#[test]
+fn a_repeated_third_message_is_answered_once_a_second() {
+    let mut world = World::new();
+    world.connect(0);
+    world.deliver(0);
+    world.deliver(1);
+    let third = world.lose(0);
+    world.hear_all(1, &third);
+    assert_eq!(world.lose(1).len(), 1);
+    for (millis, answers) in [(999, 0), (1000, 1), (1999, 0), (2000, 1)] {
+        world.now = Duration::from_millis(millis);
+        world.hear_all(1, &third);
+        assert_eq!(world.lose(1).len(), answers, "after {millis} ms");
     }
 }

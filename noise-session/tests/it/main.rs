@@ -6,6 +6,7 @@
 )]
 
 mod by_hand;
+mod calling;
 mod forgery;
 mod golden;
 mod lifecycle;

@@ -30,6 +30,9 @@ const LATE: Duration = Duration::from_secs(4 * 60);
 /// Made once: their keys cost more than a run.
 static LINKS: LazyLock<[Link; 2]> = LazyLock::new(links);
 
+/// Messages, each with whom it came to or was for.
+type Post = Vec<(usize, Vec<u8>)>;
+
 struct Side {
     manager: Manager,
     saved: Stamps,
@@ -49,9 +52,9 @@ struct Run {
     flight: BTreeMap<(Duration, u64), (usize, Vec<u8>)>,
     messages: u64,
     /// All that was ever said, with whom it was for: it can be replayed, even what was lost.
-    said: Vec<(usize, Vec<u8>)>,
+    said: Post,
     /// What came to its receiver.
-    delivered: Vec<(usize, Vec<u8>)>,
+    delivered: Post,
     /// What each side has sent, by session and index.
     sent: [HashMap<(SessionId, u64), Vec<u8>>; 2],
     loss: u32,
@@ -131,31 +134,26 @@ impl Run {
         self.flight.insert((self.now + latency, self.messages), (to, payload));
     }
 
-    fn pick(&mut self, len: usize) -> usize {
-        usize::try_from(self.rng.next_u64() % u64::try_from(len).unwrap()).unwrap()
-    }
-
-    /// Somebody repeats what was said, now and then to who said it.
-    fn replay(&mut self) {
+    /// Somebody repeats some of these messages.
+    fn replay(&mut self, among: fn(&Self) -> &Post) {
         for _ in 0..4 {
-            if !self.said.is_empty() {
-                let pick = self.pick(self.said.len());
-                let (to, payload) = self.said[pick].clone();
-                let to = if self.chance(10) { 1 - to } else { to };
+            if let Some((to, payload)) = self.pick(among) {
                 self.fly(Duration::ZERO, to, payload);
             }
         }
     }
 
-    /// Somebody repeats what came already.
-    fn replay_delivered(&mut self) {
-        for _ in 0..4 {
-            if !self.delivered.is_empty() {
-                let pick = self.pick(self.delivered.len());
-                let (to, payload) = self.delivered[pick].clone();
-                self.fly(Duration::ZERO, to, payload);
-            }
+    /// Somebody repeats a message to who said it.
+    fn reflect(&mut self) {
+        if let Some((to, payload)) = self.pick(|run| &run.said) {
+            self.fly(Duration::ZERO, 1 - to, payload);
         }
+    }
+
+    fn pick(&mut self, among: fn(&Self) -> &Post) -> Option<(usize, Vec<u8>)> {
+        let random = usize::try_from(self.rng.next_u32()).unwrap();
+        let post = among(self);
+        random.checked_rem(post.len()).map(|pick| post[pick].clone())
     }
 
     fn step_clock(&mut self, side: usize) {
@@ -246,7 +244,10 @@ impl Run {
                 self.drain(side);
                 self.sides[side].manager.connect(now);
             }
-            9 => self.replay(),
+            9 => {
+                self.replay(|run| &run.said);
+                self.reflect();
+            }
             10 => self.step_clock(side),
             _ => self.sides[side].manager.handle_network_up(now),
         }
@@ -279,7 +280,7 @@ impl Run {
         }
         // Long enough for a call that has backed off, a session given up and the next call.
         self.advance(Duration::from_secs(90));
-        self.replay();
+        self.replay(|run| &run.said);
         for side in 0..2 {
             // Should the two believe in different sessions, this goes unanswered.
             assert!(self.send(side), "seed {}: no session", self.seed);
@@ -288,7 +289,7 @@ impl Run {
         let sessions = [0, 1].map(|side| self.sides[side].manager.session());
         assert!(sessions[0].is_some() && sessions[0] == sessions[1], "seed {}: {sessions:?}", self.seed);
         for side in 0..2 {
-            self.replay_delivered();
+            self.replay(|run| &run.delivered);
             let before = [side, 1 - side].map(|side| self.sides[side].received.len());
             assert!(self.send(side));
             self.advance(Duration::from_secs(8));

@@ -199,4 +199,26 @@ impl World {
         assert_eq!(sessions[0], sessions[1]);
         sessions[0].expect("there is a session")
     }
+
+    pub(crate) fn hear_all(&mut self, side: usize, payloads: &[Vec<u8>]) {
+        let now = self.now();
+        for payload in payloads {
+            self.sides[side].hear(now, &mut self.rng, payload);
+        }
+    }
+
+    pub(crate) fn renew(&mut self, side: usize) {
+        let now = self.now();
+        self.sides[side].manager.renew(now);
+        self.tick(side);
+    }
+
+    /// Waits until `side` calls, and returns how long that was; the call is lost.
+    pub(crate) fn wait_for_call(&mut self, side: usize) -> Duration {
+        let before = self.now;
+        self.now = self.sides[side].manager.poll_timeout().unwrap().since_origin();
+        self.tick(side);
+        assert_eq!(self.lose(side).len(), 1);
+        self.now.saturating_sub(before)
+    }
 }
