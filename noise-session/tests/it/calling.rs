@@ -147,3 +147,27 @@ fn who_only_answers_calls_no_more_when_its_session_ends_during_a_renewal() {
         assert_eq!(world.sides[1].manager.poll_timeout(), None);
     }
 }
+
+#[test]
+fn who_is_answered_keeps_its_session() {
+    let mut world = World::connected();
+    let before = world.assert_one_session();
+    for side in [0, 1] {
+        world.send(side, b"anybody?").unwrap();
+    }
+    world.exchange();
+    world.wait(Duration::from_secs(60));
+    world.exchange();
+    assert_eq!(world.assert_one_session(), before);
+}
+
+#[test]
+fn who_closes_while_it_calls_calls_no_more() {
+    let mut world = World::new();
+    world.connect(0);
+    world.deliver(0);
+    world.sides[0].manager.close();
+    assert_eq!(world.sides[0].manager.poll_timeout(), None);
+    world.deliver(1);
+    assert!(world.sides[0].said.is_empty() && world.sides[0].events.is_empty(), "the answer comes too late");
+}
