@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use args::{AppCommand, Cli, Command, Global};
 use clap::Parser;
 use failure::Failure;
+use terminal::tell_line;
 use tracing_subscriber::filter::LevelFilter;
 use waku_pairing::party::Part;
 
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    eprintln!("{failure}");
+    tell_line(failure);
     failure.kind.exit_code()
 }
 

@@ -15,7 +15,7 @@ use crate::args::{AppPairArgs, Global, NetworkArgs, PairArgs, TermsArgs};
 use crate::control::{Access, Notice, Request, Secret, Watch, Who};
 use crate::daemon::Signals;
 use crate::failure::{Failure, Kind};
-use crate::terminal::{ask, print_line, qr};
+use crate::terminal::{ask, print_line, qr, tell, tell_line};
 use crate::{settings, show};
 
 /// After so long without an answer a person wants to know what could be wrong.
@@ -108,7 +108,7 @@ async fn ask_code() -> Result<Zeroizing<String>, Failure> {
     loop {
         match checked(ask("Code that the app shows: ").await?) {
             Ok(code) => return Ok(code),
-            Err(failure) => eprintln!("{}", failure.message),
+            Err(failure) => tell_line(failure.message),
         }
     }
 }
@@ -272,10 +272,10 @@ impl<'a> Dialogue<'a> {
             return self.print(&notice);
         }
         if let Some(image) = with_qr.then(|| qr(code)).flatten() {
-            eprintln!("\n{image}");
+            tell(format_args!("\n{image}\n"));
         }
-        eprintln!(
-            "On the host, run `node-manager pair` and type this code. It is good for 10 minutes, once.\n"
+        tell_line(
+            "On the host, run `node-manager pair` and type this code. It is good for 10 minutes, once.\n",
         );
         print_line(format_args!("    {code}\n"));
     }
@@ -336,7 +336,7 @@ impl<'a> Dialogue<'a> {
 
     fn say(&self, text: &str) {
         if !self.json {
-            eprintln!("{text}");
+            tell_line(text);
         }
     }
 
@@ -344,7 +344,7 @@ impl<'a> Dialogue<'a> {
         if self.json {
             print_line(serde_json::to_string(notice).expect("plain data can be written as JSON"));
         } else if let Some(text) = show::step(notice) {
-            eprintln!("{text}");
+            tell_line(text);
         }
     }
 }

@@ -15,12 +15,21 @@ pub(crate) fn print_line(text: impl fmt::Display) {
     _ = writeln!(io::stdout(), "{text}");
 }
 
+/// Writes to standard error as it is, without a line's end. Here, too, nobody may be left to read it.
+pub(crate) fn tell(text: impl fmt::Display) {
+    let mut stderr = io::stderr().lock();
+    _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
+/// Writes a line to standard error.
+pub(crate) fn tell_line(text: impl fmt::Display) {
+    tell(format_args!("{text}\n"));
+}
+
 /// Asks for a line on standard input. The question goes to standard error, so that standard output stays clean.
 pub(crate) async fn ask(question: &str) -> Result<Zeroizing<String>, Failure> {
     if io::stdin().is_terminal() {
-        eprint!("{question}");
-        // A question that cannot be shown is still answered.
-        _ = io::stderr().flush();
+        tell(question);
     }
     let (answer, line) = oneshot::channel();
     // Not on the runtime's threads: nobody may ever type the line.

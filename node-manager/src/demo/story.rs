@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::failure::{Failure, Kind};
-use crate::terminal::print_line;
+use crate::terminal::{print_line, tell, tell_line};
 
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ impl Story {
     ) -> Result<T, Failure> {
         self.flush();
         if !self.json {
-            eprint!("{:3}. {text}…", self.count + 1);
+            tell(format_args!("{:3}. {text}…", self.count + 1));
         }
         let started = Instant::now();
         let result = timeout(PATIENCE, action).await.unwrap_or_else(|_| {
@@ -51,7 +51,7 @@ impl Story {
     pub(super) fn check(&mut self, name: &str, text: &str, holds: bool) -> Result<(), Failure> {
         self.flush();
         if !self.json {
-            eprint!("{:3}. {text}…", self.count + 1);
+            tell(format_args!("{:3}. {text}…", self.count + 1));
         }
         let result = if holds { Ok(()) } else { Err(Failure::other(format!("{name}: it is not so"))) };
         self.tell(name, text, Duration::ZERO, result.as_ref().err());
@@ -62,7 +62,7 @@ impl Story {
     pub(super) fn detail(&mut self, detail: &Value) {
         match self.last.as_mut().and_then(Value::as_object_mut) {
             Some(fields) => _ = fields.insert("detail".to_owned(), detail.clone()),
-            None => eprintln!("       {}", readable(detail)),
+            None => tell_line(format_args!("       {}", readable(detail))),
         }
     }
 
@@ -73,7 +73,7 @@ impl Story {
             let end = json!({ "step": "end", "ok": told.is_ok(), "steps": self.count, "seconds": seconds });
             print_line(end);
         } else if told.is_ok() {
-            eprintln!("\nAll {} steps held, in {seconds:.1} s.", self.count);
+            tell_line(format_args!("\nAll {} steps held, in {seconds:.1} s.", self.count));
         }
     }
 
@@ -89,7 +89,7 @@ impl Story {
             self.last = Some(step);
         } else {
             let verdict = if failure.is_none() { "ok" } else { "FAILED" };
-            eprintln!(" {verdict} ({:.0} ms)", took.as_secs_f64() * 1e3);
+            tell_line(format_args!(" {verdict} ({:.0} ms)", took.as_secs_f64() * 1e3));
         }
     }
 

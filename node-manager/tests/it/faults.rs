@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -158,4 +158,21 @@ fn the_demo_holds_in_every_step() {
     let steps: Vec<Value> = ended.output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(steps.len() > 25 && steps.iter().all(|step| step["ok"] == true), "{}", ended.output);
     assert_eq!(steps.last().unwrap()["step"], "end");
+}
+
+/// `node-manager pair 2>&1 | head -1`, or a terminal that was closed.
+#[test]
+fn whoever_stops_reading_stops_nothing() {
+    let directory = TempDir::new().unwrap();
+    for arguments in [
+        &["pair", "81985529216486895", "--staticnode=/ip4/127.0.0.1/tcp/1", "--timeout=1"][..],
+        &["peers", "show", "x"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = node_manager(&directory.path().join("data"), arguments);
+        command.stdin(Stdio::null()).stdout(writer.try_clone().unwrap()).stderr(writer);
+        let expected = if arguments[0] == "pair" { 4 } else { 2 };
+        assert_eq!(command.status().unwrap().code(), Some(expected), "{arguments:?}");
+    }
 }
