@@ -54,7 +54,7 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// Directory of the vault, which holds this side's keys and pairings
     ///
-    /// Made for its owner alone if it does not exist. By default `node-manager/host` or `node-manager/app` under
+    /// Made if it does not exist, and kept for its owner alone. By default `node-manager/host` or `node-manager/app` under
     /// `$STATE_DIRECTORY` (systemd), `$XDG_DATA_HOME` or `~/.local/share`.
     #[arg(long, global = true, value_name = "DIR", env = "NODE_MANAGER_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,

@@ -78,7 +78,10 @@ impl From<StartError> for Failure {
         use node_manager::VaultError;
         let vault_hint = match &error {
             StartError::Vault(VaultError::InUse { .. }) => {
-                "it is starting or stopping: try again in a moment, or use another --data-dir"
+                "wait for it to start, to stop, or to finish pairing, and try again; or use another --data-dir"
+            }
+            StartError::Vault(VaultError::Shared { .. }) => {
+                "give a directory of its own as --data-dir, or `chmod 700` this one"
             }
             StartError::Vault(VaultError::Damaged { .. }) => {
                 "nothing was changed; put a backup in its place, or move it away and pair again"

@@ -56,7 +56,7 @@ impl Vault {
     /// cannot be read.
     pub fn open(directory: &Path, part: Part) -> Result<Self, VaultError> {
         let path = file::prepare(directory)?;
-        if !path.exists() {
+        if !file::exists(directory)? {
             file::create(&path, |database| initialize(database, part))?;
         }
         let file = path.clone();
@@ -64,8 +64,11 @@ impl Vault {
     }
 
     /// Whether a data directory has a vault.
-    pub fn exists(directory: &Path) -> bool {
-        file::path_in(directory).exists()
+    ///
+    /// # Errors
+    /// [`VaultError::Directory`] when this user may not look.
+    pub fn exists(directory: &Path) -> Result<bool, VaultError> {
+        file::exists(directory)
     }
 
     fn with(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use node_manager::{Network, Service, ServiceConfig, Vault};
+use node_manager::{Network, Service, ServiceConfig, StartError, Vault};
 use tokio::sync::{broadcast, watch};
 use waku::PeerList;
 use waku_pairing::party::Event;
@@ -33,7 +33,7 @@ impl Access {
 
     /// What is kept, without a network; `None` when nothing was ever kept.
     pub(crate) fn offline(config: &ServiceConfig) -> Result<Option<Self>, Failure> {
-        if !Vault::exists(&config.data_dir) {
+        if !Vault::exists(&config.data_dir).map_err(StartError::from)? {
             return Ok(None);
         }
         Ok(Some(Self::Local(Box::new(Service::start_offline(config)?))))

@@ -16,6 +16,12 @@ pub enum VaultError {
         /// What the system says.
         error: io::Error,
     },
+    /// The directory holds other things, and others may look into it.
+    #[error("{} is no data directory: it holds other things, and others may look into it", path.display())]
+    Shared {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The file cannot be made, opened or written.
     #[error("cannot use the vault {}: {error}", path.display())]
     File {

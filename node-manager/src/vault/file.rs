@@ -1,6 +1,6 @@
 //! The vault's file: made in one step, private from its first byte, opened by one process.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,25 +10,48 @@ use redb::{Builder, Database, DatabaseError};
 use super::VaultError;
 
 const NAME: &str = "vault.redb";
+/// A vault that is being made.
+const UNFINISHED: &str = "vault.new";
 /// The vault holds a few records; redb would reserve a gigabyte for them.
 const CACHE_SIZE: usize = 1 << 20;
 
-pub(super) fn path_in(directory: &Path) -> PathBuf {
-    directory.join(NAME)
+pub(super) fn exists(directory: &Path) -> Result<bool, VaultError> {
+    let failed = |error| VaultError::Directory { path: directory.to_owned(), error };
+    directory.join(NAME).try_exists().map_err(failed)
 }
 
-/// Makes the data directory, for its owner alone, and returns the vault's path.
+/// Makes the data directory, for its owner alone, and returns the vault's path. One that is there already is taken from
+/// everybody else, and so is a vault in it, which may have come back from a backup.
 pub(super) fn prepare(directory: &Path) -> Result<PathBuf, VaultError> {
     let failed = |error| VaultError::Directory { path: directory.to_owned(), error };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        tracing::warn!(
-            path = %directory.display(), mode = format_args!("{:03o}", mode & 0o777),
-            "others can look into the data directory; its files are private, but `chmod 700` is better",
-        );
+    let path = directory.join(NAME);
+    let is_open = is_open_to_others(directory).map_err(failed)?;
+    if is_open && !is_ours(directory).map_err(failed)? {
+        return Err(VaultError::Shared { path: directory.to_owned() });
     }
-    Ok(path_in(directory))
+    if is_open {
+        make_private(directory, 0o700).map_err(failed)?;
+    }
+    if exists(directory)? && is_open_to_others(&path).map_err(failed)? {
+        make_private(&path, 0o600).map_err(|error| VaultError::File { path: path.clone(), error })?;
+    }
+    Ok(path)
+}
+
+/// Whether a directory is for the vault alone, so that its mode is ours to change: not a home or `/tmp`.
+fn is_ours(directory: &Path) -> io::Result<bool> {
+    let is_empty = fs::read_dir(directory)?.next().is_none();
+    Ok(is_empty || [NAME, UNFINISHED].iter().any(|name| directory.join(name).exists()))
+}
+
+fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+fn make_private(path: &Path, mode: u32) -> io::Result<()> {
+    tracing::warn!(path = %path.display(), "others could look into it; from now on only its owner can");
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 /// Makes a vault: complete under another name first, so that a crash leaves a whole vault or none.
@@ -37,7 +60,7 @@ pub(super) fn create(
     initialize: impl FnOnce(&Database) -> Result<(), redb::Error>,
 ) -> Result<(), VaultError> {
     let failed = |error| VaultError::File { path: path.to_owned(), error };
-    let unfinished = path.with_extension("new");
+    let unfinished = path.with_file_name(UNFINISHED);
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}

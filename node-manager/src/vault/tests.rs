@@ -81,6 +81,34 @@ fn is_for_its_owner_alone() {
 }
 
 #[test]
+fn is_taken_from_others_where_they_could_look() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    fs::create_dir(&data).unwrap();
+    for round in ["made by hand", "back from a backup"] {
+        set(&data, 0o777);
+        drop(open(&directory).unwrap());
+        assert_eq!((mode(&data), mode(&data.join("vault.redb"))), (0o700, 0o600), "{round}");
+        set(&data.join("vault.redb"), 0o644);
+    }
+}
+
+#[test]
+fn is_not_put_where_others_may_look_among_other_things() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("of somebody"), b"").unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(matches!(open(&directory), Err(VaultError::Shared { .. })));
+    assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o755, "it was left alone");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
+    open(&directory).unwrap();
+}
+
+#[test]
 fn is_open_in_one_place_at_a_time() {
     let directory = TempDir::new().unwrap();
     let first = open(&directory).unwrap();

@@ -124,13 +124,15 @@ async fn a_vault_is_used_by_one_process_and_by_one_side() {
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_made_is_named() {
+fn a_data_directory_that_cannot_be_used_is_named() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, b"").unwrap();
-    let ended =
-        Process::start(&file.join("data"), &["run", "--tcp-port=0", "--listen-address=127.0.0.1"]).wait();
-    assert_fails(&ended, 5, "data directory");
+    let run = &["run", "--tcp-port=0", "--listen-address=127.0.0.1"][..];
+    // To those who only look it is no empty vault either.
+    for command in [run, &["status"], &["peers", "--json"], &["app", "peers"]] {
+        assert_fails(&Process::start(&file.join("data"), command).wait(), 5, "data directory");
+    }
 }
 
 /// A limit on the size of files is as good as a full disk.
