@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use node_manager::Service;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use waku_pairing::party::Part;
 
 use crate::args::{Global, RunArgs};
 use crate::control::{Notice, Server, Watch};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::settings;
+use crate::signals::Signals;
 
-/// Runs until SIGINT or SIGTERM.
+/// Runs until a signal asks it to stop; a second one is obeyed at once.
 pub(crate) async fn run(global: &Global, part: Part, args: &RunArgs) -> Result<(), Failure> {
     let config = settings::service(global, part, Some(&args.label))?;
     let network = args.network.network()?;
@@ -22,11 +22,13 @@ pub(crate) async fn run(global: &Global, part: Part, args: &RunArgs) -> Result<(
     let mut watch = Watch::local(&service);
     tokio::select! {
         () = server.run(&service) => {}
-        () = log_notices(&mut watch) => return Err(Failure::new(Kind::Network, "the Waku node stopped")),
+        () = log_notices(&mut watch) => {
+            return Err(Failure::other("the service ended by itself").hint("the log says why; start it again"));
+        }
         signal = signals.next() => tracing::info!(signal, "stopping"),
     }
     drop(server);
-    service.stop().await;
+    signals.unless_interrupted(service.stop()).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -78,29 +80,6 @@ async fn log_notices(watch: &mut Watch) {
                 tracing::error!("the vault cannot be written; nothing that rests on it is said")
             }
             notice => tracing::debug!(?notice, "step"),
-        }
-    }
-}
-
-/// SIGINT and SIGTERM.
-pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::other(format!("cannot listen for signals: {error}")))
-        };
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// The next of them.
-    pub(crate) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
         }
     }
 }

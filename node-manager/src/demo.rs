@@ -20,6 +20,7 @@ use waku_pairing::sas::Sas;
 
 use crate::args::DemoArgs;
 use crate::failure::Failure;
+use crate::signals::Signals;
 use story::Story;
 
 /// A cluster of the demo's own, with autosharding.
@@ -33,7 +34,8 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let directory = tempfile::Builder::new().prefix("node-manager-demo-").tempdir();
     let directory = directory.map_err(|error| Failure::other(format!("no temporary directory: {error}")))?;
     let mut story = Story::begin(args.json);
-    let told = tell(&mut story, directory.path()).await;
+    // Stopped half-way it leaves nothing behind either.
+    let told = Signals::new()?.unless_interrupted(tell(&mut story, directory.path())).await.flatten();
     story.end(&told);
     told
 }

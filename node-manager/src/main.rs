@@ -10,11 +10,12 @@ mod pair;
 mod peers;
 mod settings;
 mod show;
+mod signals;
 mod terminal;
 
 use std::process::ExitCode;
 
-use args::{AppCommand, Cli, Command, Global};
+use args::{AppCommand, Cli, Command, Global, LogFormat};
 use clap::Parser;
 use failure::Failure;
 use terminal::tell_line;
@@ -27,21 +28,27 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let is_service = matches!(cli.command, Command::Run(_) | Command::App(AppCommand::Run(_)));
     logging::start(&cli.global, if is_service { LevelFilter::INFO } else { LevelFilter::ERROR });
+    let logs_json = is_service && cli.global.log_format == LogFormat::Json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::other(format!("cannot start: {error}"))),
+        Err(error) => return report(&Failure::other(format!("cannot start: {error}")), logs_json),
     };
     let result = runtime.block_on(run(cli));
     // A prompt may still be waiting for a line that nobody will type.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => report(&failure),
+        Err(failure) => report(&failure, logs_json),
     }
 }
 
-fn report(failure: &Failure) -> ExitCode {
-    tell_line(failure);
+/// The last word: to whoever reads a service's log as JSON it is a line of it.
+fn report(failure: &Failure, logs_json: bool) -> ExitCode {
+    if logs_json {
+        tracing::error!(hint = failure.hint, "{}", failure.message);
+    } else {
+        tell_line(failure);
+    }
     failure.kind.exit_code()
 }
 

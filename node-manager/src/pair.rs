@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::args::{AppPairArgs, Global, NetworkArgs, PairArgs, TermsArgs};
 use crate::control::{Access, Notice, Request, Secret, Watch, Who};
-use crate::daemon::Signals;
 use crate::failure::{Failure, Kind};
+use crate::signals::Signals;
 use crate::terminal::{ask, print_line, qr, tell, tell_line};
 use crate::{settings, show};
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use waku::{Config, Keypair, Multiaddr, Node, Sharding};
-use waku_pairing::endpoint::{ChannelClosed, Handle, endpoint};
+use waku_pairing::channel::Channel;
+use waku_pairing::endpoint::{ChannelClosed, Driver, Handle, endpoint};
 use waku_pairing::hello::Label;
 use waku_pairing::identity::{Fingerprint, Identity};
 use waku_pairing::party::{self, Part};
@@ -66,12 +67,16 @@ pub struct Service {
     fingerprint: Fingerprint,
     party: Handle,
     node: Option<Node>,
+    /// Closed when the party has ended.
+    alive: watch::Receiver<()>,
     /// `None` once it has been stopped.
     tasks: Mutex<Option<Tasks>>,
 }
 
+type DriverTask = JoinHandle<Result<(), ChannelClosed>>;
+
 struct Tasks {
-    driver: JoinHandle<Result<(), ChannelClosed>>,
+    driver: DriverTask,
     pump: Option<JoinHandle<()>>,
 }
 
@@ -98,13 +103,15 @@ impl Service {
         let fingerprint = identity.key().fingerprint();
         let (party, driver) =
             endpoint(config.party(), identity, channel, vault, Box::new(UnwrapErr(SysRng)))?;
+        let (driver, alive) = let_live(driver);
         Ok(Self {
             part: config.part,
             label: config.label.clone(),
             fingerprint,
             party,
             node: Some(node),
-            tasks: Mutex::new(Some(Tasks { driver: tokio::spawn(driver.run()), pump: Some(pump) })),
+            alive,
+            tasks: Mutex::new(Some(Tasks { driver, pump: Some(pump) })),
         })
     }
 
@@ -118,13 +125,15 @@ impl Service {
         let fingerprint = identity.key().fingerprint();
         let rng = Box::new(UnwrapErr(SysRng));
         let (party, driver) = endpoint(config.party(), identity, NoChannel::new(), vault, rng)?;
+        let (driver, alive) = let_live(driver);
         Ok(Self {
             part: config.part,
             label: config.label.clone(),
             fingerprint,
             party,
             node: None,
-            tasks: Mutex::new(Some(Tasks { driver: tokio::spawn(driver.run()), pump: None })),
+            alive,
+            tasks: Mutex::new(Some(Tasks { driver, pump: None })),
         })
     }
 
@@ -153,6 +162,12 @@ impl Service {
         self.fingerprint
     }
 
+    /// Waits until the party has ended: it was stopped, the node is gone for good, or a bug of ours ended it.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut alive = self.alive.clone();
+        async move { while alive.changed().await.is_ok() {} }
+    }
+
     /// Takes leave of the peers and stops. The vault is closed when this returns. Stopping twice is fine.
     pub async fn stop(&self) {
         let Some(Tasks { driver, pump }) = self.tasks.lock().await.take() else { return };
@@ -167,6 +182,16 @@ impl Service {
             node.shutdown().await;
         }
     }
+}
+
+/// Runs a driver; the watch is closed when it has ended, be it by a panic.
+fn let_live<C: Channel + Send + 'static>(driver: Driver<C, Vault>) -> (DriverTask, watch::Receiver<()>) {
+    let (living, alive) = watch::channel(());
+    let task = tokio::spawn(async move {
+        let _living = living;
+        driver.run().await
+    });
+    (task, alive)
 }
 
 /// Why a service did not start.

@@ -1,6 +1,7 @@
 //! A way to a service: in a daemon, or in this very process.
 
 use std::path::Path;
+use std::pin::Pin;
 
 use node_manager::{Network, Service, ServiceConfig, StartError, Vault};
 use tokio::sync::{broadcast, watch};
@@ -70,6 +71,7 @@ pub(crate) enum Watch {
         events: broadcast::Receiver<Event>,
         peers: Option<watch::Receiver<PeerList>>,
         told: Option<Notice>,
+        ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     },
 }
 
@@ -81,22 +83,25 @@ impl Watch {
             peers.mark_changed();
             peers
         });
-        Self::Local { events: service.party().events(), peers, told: None }
+        Self::Local { events: service.party().events(), peers, told: None, ended: Box::pin(service.ended()) }
     }
 
     /// The next notice; `None` when the service has ended.
     pub(crate) async fn next(&mut self) -> Option<Notice> {
-        let (events, peers, told) = match self {
+        let (events, peers, told, ended) = match self {
             Self::Daemon(watch) => return watch.next().await,
-            Self::Local { events, peers, told } => (events, peers, told),
+            Self::Local { events, peers, told, ended } => (events, peers, told, ended),
         };
         loop {
             tokio::select! {
+                biased;
                 event = events.recv() => return match event {
                     Ok(event) => Some(event.into()),
                     Err(broadcast::error::RecvError::Lagged(count)) => Some(Notice::Missed { count }),
                     Err(broadcast::error::RecvError::Closed) => None,
                 },
+                // The events stay open as long as anybody may give commands.
+                () = ended.as_mut() => return None,
                 Some(list) = changed(peers.as_mut()) => {
                     let notice = Some(Notice::Network { connected: list.connected.len(), static_nodes: static_nodes(&list) });
                     if *told != notice {

@@ -1,8 +1,10 @@
 //! The services: sessions that come back, and looking at them.
 
+use std::process::Command;
+
 use serde_json::Value;
 
-use crate::process::Process;
+use crate::process::{Process, node_manager};
 use crate::stage::{Stage, relay};
 
 fn ping(stage: &Stage) {
@@ -58,14 +60,33 @@ async fn killed_at_any_moment_either_side_is_back_in_session() {
 async fn a_stopped_service_takes_its_leave_and_leaves_nothing_behind() {
     let stage = Stage::new().await;
     stage.pair_by_hand();
-    let (mut host, mut app) = (stage.run_host(), stage.run_app());
-    app.expect("session up");
-    host.expect("session up");
+    let mut app = stage.run_app();
+    // A terminal that is closed sends SIGHUP.
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut host = stage.run_host();
+        app.expect("session up");
+        host.expect("session up");
+        host.signal(signal);
+        let ended = host.wait();
+        assert_eq!(ended.code, Some(0), "SIG{signal}: {}", ended.output);
+        assert!(!stage.host().join("control.sock").exists());
+        app.expect("session down");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nohup_keeps_a_service_running() {
+    let stage = Stage::new().await;
+    let command = node_manager(&stage.host(), &["run", &stage.network()]);
+    let mut immune = Command::new("bash");
+    immune.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(command.get_program());
+    immune.args(command.get_args());
+    let mut host = Process::spawn(immune, "run under nohup");
+    host.expect("running");
+    host.signal("HUP");
     host.signal("TERM");
     let ended = host.wait();
-    assert_eq!(ended.code, Some(0), "{}", ended.output);
-    assert!(!stage.host().join("control.sock").exists());
-    app.expect("session down");
+    assert!(ended.code == Some(0) && ended.output.contains("SIGTERM"), "{}", ended.output);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,7 +66,14 @@ fn options_that_make_no_sense_are_refused() {
 fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = format!("--tcp-port={}", taken.local_addr().unwrap().port());
-    assert_fails(&run(&["run", "--listen-address=127.0.0.1", &port]), 6, "port is in use");
+    let arguments = ["run", "--listen-address=127.0.0.1", &port];
+    assert_fails(&run(&arguments), 6, "port is in use");
+    // Whoever collects the log as JSON gets nothing else.
+    let logged = run(&[&arguments[..], &["--log-format=json"]].concat());
+    assert_fails(&logged, 6, "port is in use");
+    for line in logged.output.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
 }
 
 #[test]
@@ -150,6 +157,19 @@ fn a_full_disk_is_named_and_leaves_no_half_made_vault() {
     // With room again it starts.
     let mut process = Process::start(&data, &["run", "--tcp-port=0", "--listen-address=127.0.0.1"]);
     process.expect("running");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let directory = TempDir::new().unwrap();
+    let mut command = node_manager(directory.path(), &["demo", "--json"]);
+    command.env("TMPDIR", directory.path());
+    let mut demo = Process::spawn(command, "demo");
+    demo.expect("relay_up");
+    demo.signal("INT");
+    let ended = demo.wait();
+    assert_fails(&ended, 130, "interrupted");
+    assert!(fs::read_dir(directory.path()).unwrap().next().is_none(), "a vault was left behind");
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod daemons;
 mod faults;
 mod pairing;
 mod process;
+mod service;
 mod stage;

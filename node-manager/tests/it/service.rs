@@ -1,0 +1,26 @@
+//! The library: a service in somebody else's process.
+
+use node_manager::{Network, Service, ServiceConfig};
+use tempfile::TempDir;
+use tokio::time::timeout;
+use waku::Sharding;
+use waku_pairing::party::Part;
+
+use crate::process::PATIENCE;
+
+#[tokio::test]
+async fn a_service_whose_node_has_gone_says_that_it_has_ended() {
+    let directory = TempDir::new().unwrap();
+    let config = ServiceConfig::new(Part::App, "laptop".parse().unwrap(), directory.path().join("app"));
+    let network = Network {
+        sharding: Sharding::fixed(0, [0]).unwrap(),
+        static_nodes: Vec::new(),
+        listen_addresses: Vec::new(),
+        keypair: None,
+    };
+    let service = Service::start(&config, network).await.unwrap();
+    let ended = service.ended();
+    service.node().unwrap().shutdown().await;
+    timeout(PATIENCE, ended).await.expect("it says so");
+    timeout(PATIENCE, service.stop()).await.expect("there is nothing left to wait for");
+}
