@@ -284,7 +284,7 @@ pub(crate) struct PingArgs {
     /// The peer's name, or the beginning of its fingerprint; may be left out if there is only one
     pub(crate) peer: Option<String>,
     /// How many pings
-    #[arg(long, short = 'c', value_name = "NUMBER", default_value_t = 3)]
+    #[arg(long, short = 'c', value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: u32,
     /// Seconds to wait for a session, and for each answer
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]

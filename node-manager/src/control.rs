@@ -19,6 +19,6 @@ pub(crate) use server::Server;
 /// The socket's name in the data directory.
 const SOCKET_NAME: &str = "control.sock";
 /// The longest request a daemon reads, in bytes.
-const MAX_REQUEST: u64 = 4096;
+const MAX_REQUEST: usize = 4096;
 /// The longest answer a command reads, in bytes: many peers.
 const MAX_RESPONSE: u64 = 4 << 20;

@@ -87,7 +87,7 @@ impl Plan {
         network: &NetworkArgs,
     ) -> Result<Self, Failure> {
         let config = settings::service(global, part, Some(label))?;
-        match Access::daemon(&config.data_dir).await {
+        match Access::daemon(&config).await? {
             Some(daemon) => Ok(Self::Daemon(daemon)),
             None => Ok(Self::Local(Box::new((config, network.network()?)))),
         }

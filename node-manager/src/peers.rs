@@ -14,7 +14,7 @@ use crate::{settings, show};
 /// The daemon, or else what is kept.
 async fn access(global: &Global, part: Part) -> Result<Option<Access>, Failure> {
     let config = settings::service(global, part, None)?;
-    match Access::daemon(&config.data_dir).await {
+    match Access::daemon(&config).await? {
         Some(daemon) => Ok(Some(daemon)),
         None => Access::offline(&config),
     }
@@ -78,7 +78,7 @@ pub(crate) async fn status(global: &Global, part: Part, args: &StatusArgs) -> Re
 /// `app digits`.
 pub(crate) async fn digits(global: &Global, args: DigitsArgs) -> Result<(), Failure> {
     let config = settings::service(global, Part::App, None)?;
-    let Some(daemon) = Access::daemon(&config.data_dir).await else {
+    let Some(daemon) = Access::daemon(&config).await? else {
         return Err(Failure::usage("the service is not running").hint("start `node-manager app run`"));
     };
     daemon.call(Request::Digits { peer: args.peer, digits: args.digits }).await?;
@@ -89,7 +89,7 @@ pub(crate) async fn digits(global: &Global, args: DigitsArgs) -> Result<(), Fail
 /// `ping`.
 pub(crate) async fn ping(global: &Global, part: Part, args: PingArgs) -> Result<(), Failure> {
     let config = settings::service(global, part, None)?;
-    let access = match Access::daemon(&config.data_dir).await {
+    let access = match Access::daemon(&config).await? {
         Some(daemon) => daemon,
         None if args.network.static_nodes.is_empty() => {
             let run = if part == Part::App { "app run" } else { "run" };

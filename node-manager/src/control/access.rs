@@ -1,6 +1,5 @@
 //! A way to a service: in a daemon, or in this very process.
 
-use std::path::Path;
 use std::pin::Pin;
 
 use node_manager::{Network, Service, ServiceConfig, StartError, Vault};
@@ -11,8 +10,8 @@ use waku_pairing::party::Event;
 use super::client::{Client, RemoteWatch};
 use super::notice::Notice;
 use super::protocol::{Request, Response};
-use super::serve::{serve, static_nodes};
-use crate::failure::Failure;
+use super::serve::{part_name, serve, static_nodes};
+use crate::failure::{Failure, Kind};
 
 /// A way to a service. To whoever uses it both kinds are alike.
 pub(crate) enum Access {
@@ -23,8 +22,21 @@ pub(crate) enum Access {
 
 impl Access {
     /// The daemon of a data directory, if one runs.
-    pub(crate) async fn daemon(data_dir: &Path) -> Option<Self> {
-        Client::find(data_dir).await.map(Self::Daemon)
+    ///
+    /// # Errors
+    /// When it does not answer, or is the other side's.
+    pub(crate) async fn daemon(config: &ServiceConfig) -> Result<Option<Self>, Failure> {
+        let Some(client) = Client::find(&config.data_dir).await else { return Ok(None) };
+        match client.call(&Request::Status).await? {
+            Response::Status(status) if status.part == part_name(config.part) => {
+                Ok(Some(Self::Daemon(client)))
+            }
+            _ => Err(Failure::new(
+                Kind::Vault,
+                format!("the daemon that runs on {} is the other side's", config.data_dir.display()),
+            )
+            .hint("give this side's --data-dir")),
+        }
     }
 
     /// A service of our own, on the network.

@@ -2,14 +2,20 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::notice::Notice;
 use super::protocol::{Answer, Request, Response};
-use super::{MAX_RESPONSE, SOCKET_NAME};
-use crate::failure::Failure;
+use super::{MAX_REQUEST, MAX_RESPONSE, SOCKET_NAME};
+use crate::failure::{Failure, Kind};
+
+/// How long a daemon may think about a request, beyond what it was asked to wait for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon that can be reached.
 pub(crate) struct Client {
@@ -26,22 +32,42 @@ impl Client {
 
     /// Has a request carried out.
     pub(super) async fn call(&self, request: &Request) -> Result<Response, Failure> {
-        let (answer, _) = self.ask(request).await.map_err(gone)?;
+        let (answer, _) = self.ask(request).await?;
         answer.into()
     }
 
     /// What happens from now on.
     pub(super) async fn watch(&self) -> Result<RemoteWatch, Failure> {
-        let (answer, stream) = self.ask(&Request::Watch).await.map_err(gone)?;
+        let (answer, stream) = self.ask(&Request::Watch).await?;
         Result::from(answer)?;
         Ok(RemoteWatch(stream.lines()))
     }
 
-    async fn ask(&self, request: &Request) -> io::Result<(Answer, BufReader<UnixStream>)> {
-        let mut stream = UnixStream::connect(&self.path).await?;
-        let mut line = zeroize::Zeroizing::new(serde_json::to_vec(request)?);
+    async fn ask(&self, request: &Request) -> Result<(Answer, BufReader<UnixStream>), Failure> {
+        let mut line =
+            Zeroizing::new(serde_json::to_vec(request).expect("plain data can be written as JSON"));
         line.push(b'\n');
-        stream.write_all(&line).await?;
+        if line.len() > MAX_REQUEST {
+            return Err(Failure::usage("no name or code is that long"));
+        }
+        let patience = PATIENCE.saturating_add(request.waits_for());
+        let asked = timeout(patience, self.send(&line)).await.map_err(|_| {
+            Failure::new(Kind::Timeout, format!("the daemon does not answer within {} s", patience.as_secs()))
+                .hint("its log may say why")
+        })?;
+        asked.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => {
+                Failure::other(format!("the daemon's answer makes no sense to this command: {error}"))
+                    .hint("it may be of another version: restart it")
+            }
+            _ => Failure::other(format!("the daemon does not answer any more: {error}"))
+                .hint("`node-manager status` shows what came of it"),
+        })
+    }
+
+    async fn send(&self, line: &[u8]) -> io::Result<(Answer, BufReader<UnixStream>)> {
+        let mut stream = UnixStream::connect(&self.path).await?;
+        stream.write_all(line).await?;
         let mut reader = BufReader::new(stream);
         let mut answer = Vec::new();
         (&mut reader).take(MAX_RESPONSE).read_until(b'\n', &mut answer).await?;
@@ -50,12 +76,6 @@ impl Client {
         }
         Ok((serde_json::from_slice(&answer)?, reader))
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-fn gone(error: io::Error) -> Failure {
-    Failure::other(format!("the daemon does not answer any more: {error}"))
-        .hint("what was under way is taken up when it runs again; `node-manager status` shows how far it is")
 }
 
 /// What happens in a daemon.

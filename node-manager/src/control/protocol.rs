@@ -1,5 +1,7 @@
 //! What is asked of a daemon, and what it answers.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -29,6 +31,16 @@ pub(crate) enum Request {
     Ping { peer: Option<String>, timeout_ms: u64 },
     /// Tell what happens from now on.
     Watch,
+}
+
+impl Request {
+    /// How long it may take by itself.
+    pub(super) fn waits_for(&self) -> Duration {
+        match self {
+            Self::Ping { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 /// A text that is not printed and is wiped when it is no longer needed.

@@ -147,9 +147,13 @@ async fn ping(service: &Service, peer: &PeerView, patience: Duration) -> Result<
                 Err(CommandError::Refused(PingError::Send(_))) => {}
                 answer => return answer.map_err(describe),
             }
-            // No session yet: as soon as there is one.
-            while !matches!(events.recv().await, Ok(Event::SessionUp { pairing, .. }) if pairing == peer.pairing)
-            {
+            // No session yet: as soon as there is one, or there may be one that was not heard of.
+            loop {
+                match events.recv().await {
+                    Ok(Event::SessionUp { pairing, .. }) if pairing == peer.pairing => break,
+                    Ok(_) => {}
+                    Err(_) => break,
+                }
             }
         }
     };
@@ -157,13 +161,18 @@ async fn ping(service: &Service, peer: &PeerView, patience: Duration) -> Result<
     Ok(Response::Pong { name, round_trip_ms: round_trip.as_secs_f64() * 1e3 })
 }
 
+/// What a side is called in a status.
+pub(super) fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::NodeManager => "host",
+        Part::App => "app",
+    }
+}
+
 async fn status(service: &Service) -> Result<Status, Failure> {
     let peers = service.party().peers().await.map_err(describe)?;
     Ok(Status {
-        part: match service.part() {
-            Part::NodeManager => "host".to_owned(),
-            Part::App => "app".to_owned(),
-        },
+        part: part_name(service.part()).to_owned(),
         label: service.label().to_string(),
         fingerprint: service.fingerprint().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,9 +82,13 @@ impl Drop for Server {
 
 async fn converse(service: &Service, mut stream: UnixStream) -> io::Result<()> {
     let (read, mut write) = stream.split();
-    let mut line = zeroize::Zeroizing::new(Vec::new());
-    let mut reader = BufReader::new(read).take(MAX_REQUEST);
-    timeout(REQUEST_PATIENCE, reader.read_until(b'\n', &mut line)).await??;
+    let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
+    let mut reader = BufReader::new(read);
+    let mut first = (&mut reader).take(MAX_REQUEST as u64);
+    if timeout(REQUEST_PATIENCE, first.read_until(b'\n', &mut line)).await?? == 0 {
+        // Somebody looked whether a daemon is there.
+        return Ok(());
+    }
     let request: Request = match serde_json::from_slice(&line) {
         Ok(request) => request,
         Err(error) => {
@@ -95,7 +100,18 @@ async fn converse(service: &Service, mut stream: UnixStream) -> io::Result<()> {
     if matches!(request, Request::Watch) {
         return watch(service, reader, &mut write).await;
     }
-    answer(&mut write, serve(service, request).await.into()).await
+    let may_take_long = !request.waits_for().is_zero();
+    let answered = tokio::select! {
+        answered = serve(service, request) => answered,
+        // Whoever asked has gone: the connection is for others to use.
+        () = closed(reader), if may_take_long => return Ok(()),
+    };
+    answer(&mut write, answered.into()).await
+}
+
+async fn closed(mut reader: impl AsyncReadExt + Unpin) {
+    let mut rest = [0; 64];
+    while reader.read(&mut rest).await.is_ok_and(|len| len > 0) {}
 }
 
 async fn answer(write: &mut (impl AsyncWriteExt + Unpin), answer: Answer) -> io::Result<()> {
@@ -105,19 +121,19 @@ async fn answer(write: &mut (impl AsyncWriteExt + Unpin), answer: Answer) -> io:
 /// Tells what happens until the other end closes the connection.
 async fn watch(
     service: &Service,
-    mut reader: impl AsyncReadExt + Unpin,
+    reader: impl AsyncReadExt + Unpin,
     write: &mut (impl AsyncWriteExt + Unpin),
 ) -> io::Result<()> {
     let mut watch = Watch::local(service);
     write_line(write, &Answer::Ok(super::Response::Done)).await?;
-    let mut rest = [0; 64];
+    let mut closed = pin!(closed(reader));
     loop {
         tokio::select! {
             notice = watch.next() => match notice {
                 Some(notice) => write_line(write, &notice).await?,
                 None => return Ok(()),
             },
-            read = reader.read(&mut rest) => if read? == 0 { return Ok(()) },
+            () = &mut closed => return Ok(()),
         }
     }
 }
