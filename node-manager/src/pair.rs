@@ -1,5 +1,8 @@
 //! `pair` and `app pair`: a person pairs two machines.
 
+mod catch_up;
+
+use std::pin::pin;
 use std::time::Duration;
 
 use getrandom::SysRng;
@@ -12,7 +15,7 @@ use waku_pairing::sas::Sas;
 use zeroize::Zeroizing;
 
 use crate::args::{AppPairArgs, Global, NetworkArgs, PairArgs, TermsArgs};
-use crate::control::{Access, Notice, Request, Secret, Watch, Who};
+use crate::control::{Access, Notice, Request, Response, Secret, Watch, Who};
 use crate::failure::{Failure, Kind};
 use crate::signals::Signals;
 use crate::terminal::{ask, print_line, qr, tell, tell_line};
@@ -34,22 +37,29 @@ pub(crate) async fn host(global: &Global, args: PairArgs) -> Result<(), Failure>
     };
     let access = plan.start().await?;
     let mut dialogue = Dialogue::new(&access, args.json, &args.terms).await?;
-    let TermsArgs { no_confirm, allow_clock_skew, .. } = args.terms;
+    let result = type_in(&mut dialogue, code, &args.terms).await;
+    leave(access).await;
+    result
+}
+
+async fn type_in(
+    dialogue: &mut Dialogue<'_>,
+    code: Zeroizing<String>,
+    terms: &TermsArgs,
+) -> Result<(), Failure> {
+    let TermsArgs { no_confirm, allow_clock_skew, .. } = *terms;
     let request = Request::Pair { code: Secret(code), compare_digits: !no_confirm, allow_clock_skew };
-    let result = match access.call(request).await {
-        Ok(_) => dialogue.until_confirmed().await,
-        Err(failure) => Err(failure),
-    };
-    if let Ok(peer) = &result {
-        // That the digits were compared is the app's word, whoever the app is.
-        let revoke = format!("`node-manager peers revoke {}`", peer.fingerprint);
-        dialogue.say(&format!("If the app did not say that it is paired, it was another's: {revoke}."));
-        // The app learns that this side has it on disk; a pong says that it has heard.
-        let timeout_ms = u64::try_from(LAST_WORD_WITHIN.as_millis()).unwrap_or(u64::MAX);
-        _ = access.call(Request::Ping { peer: Some(peer.pairing.clone()), timeout_ms }).await;
-    }
-    access.close().await;
-    result.map(|_| ())
+    dialogue.call(request).await?;
+    let peer = dialogue.until_confirmed().await?;
+    // That the digits were compared is the app's word, whoever the app is.
+    let revoke = format!("`node-manager peers revoke {}`", peer.fingerprint);
+    dialogue.say(&format!("If your app does not say that it is paired, it was another's: {revoke}."));
+    dialogue.say("Telling the app…");
+    // The app learns that this side has it on disk; a pong says that it has heard.
+    let timeout_ms = u64::try_from(LAST_WORD_WITHIN.as_millis()).unwrap_or(u64::MAX);
+    let ping = Request::Ping { peer: Some(peer.pairing), timeout_ms };
+    _ = dialogue.call(ping).await;
+    Ok(())
 }
 
 /// `app pair`: the app's side.
@@ -57,17 +67,24 @@ pub(crate) async fn app(global: &Global, args: AppPairArgs) -> Result<(), Failur
     let plan = Plan::new(global, Part::App, &args.label, &args.network).await?;
     let access = plan.start().await?;
     let mut dialogue = Dialogue::new(&access, args.json, &args.terms).await?;
-    let result = offer(&access, &mut dialogue, &args).await;
-    access.close().await;
+    let result = offer(&mut dialogue, &args).await;
+    leave(access).await;
     result
 }
 
-async fn offer(access: &Access, dialogue: &mut Dialogue<'_>, args: &AppPairArgs) -> Result<(), Failure> {
+/// A service of our own stops cleanly, or at once when a signal comes.
+async fn leave(access: Access) {
+    if let Ok(mut signals) = Signals::new() {
+        _ = signals.unless_interrupted(access.close()).await;
+    }
+}
+
+async fn offer(dialogue: &mut Dialogue<'_>, args: &AppPairArgs) -> Result<(), Failure> {
     dialogue.until_connected().await?;
     let TermsArgs { no_confirm, allow_clock_skew, .. } = args.terms;
     let code = Code::generate(&mut UnwrapErr(SysRng)).digits();
     let secret = Secret(code.clone());
-    access.call(Request::Offer { code: secret, compare_digits: !no_confirm, allow_clock_skew }).await?;
+    dialogue.call(Request::Offer { code: secret, compare_digits: !no_confirm, allow_clock_skew }).await?;
     dialogue.show_code(&code, !args.no_qr);
     dialogue.until_confirmed().await?;
     dialogue.until_acknowledged().await
@@ -128,6 +145,10 @@ struct Dialogue<'a> {
     json: bool,
     deadline: Instant,
     hint: Option<Instant>,
+    /// The pairings there were before; what becomes of them is another matter.
+    earlier: Vec<String>,
+    /// Whether the pairing stands and there is nothing left to cancel.
+    stands: bool,
     /// Who is being paired with, as soon as it is known.
     peer: Option<Who>,
     /// The question that waits for an answer.
@@ -142,10 +163,14 @@ enum Turn {
 
 impl<'a> Dialogue<'a> {
     async fn new(access: &'a Access, json: bool, terms: &TermsArgs) -> Result<Self, Failure> {
+        let signals = Signals::new()?;
+        let watch = access.watch().await?;
         Ok(Self {
             access,
-            watch: access.watch().await?,
-            signals: Signals::new()?,
+            watch,
+            signals,
+            earlier: access.peers().await?.into_iter().map(|peer| peer.pairing).collect(),
+            stands: false,
             json,
             deadline: Instant::now() + Duration::from_secs(terms.timeout).min(CODE_LIFETIME),
             hint: Some(Instant::now() + HINT_AFTER),
@@ -172,16 +197,13 @@ impl<'a> Dialogue<'a> {
                     self.show_digits(peer, &digits, compare)
                 }
                 Turn::Notice(Notice::AskDigits { peer }) => self.ask_digits(peer),
-                Turn::Notice(Notice::PairingFailed { pairing, failure })
-                    if self.may_be_ours(pairing.as_deref()) =>
-                {
-                    return Err(failure);
-                }
-                Turn::Notice(Notice::Confirmed { peer, compared }) if self.is_ours(&peer) => {
+                Turn::Notice(Notice::PairingFailed { failure, .. }) => return Err(failure),
+                Turn::Notice(Notice::Confirmed { peer, compared }) => {
                     self.say(&format!("Paired with {:?}, fingerprint {}.", peer.name, peer.fingerprint));
                     if !compared {
                         self.say("The six digits were not compared; `peers show` has them for later.");
                     }
+                    self.stands = true;
                     self.peer = Some(peer.clone());
                     return Ok(peer);
                 }
@@ -192,6 +214,7 @@ impl<'a> Dialogue<'a> {
 
     /// Waits until the host has the confirmation on disk too.
     async fn until_acknowledged(&mut self) -> Result<(), Failure> {
+        self.say("Waiting until the host has it on disk, too…");
         self.deadline = Instant::now() + ACKNOWLEDGE_WITHIN;
         let pairing = self.peer.as_ref().map(|peer| peer.pairing.clone());
         loop {
@@ -204,9 +227,7 @@ impl<'a> Dialogue<'a> {
                     );
                     return Ok(());
                 }
-                Ok(Turn::Notice(Notice::PairingFailed { pairing: whose, failure })) if whose == pairing => {
-                    return Err(failure);
-                }
+                Ok(Turn::Notice(Notice::PairingFailed { failure, .. })) => return Err(failure),
                 Ok(_) => {}
                 Err(failure) if failure.kind == Kind::Timeout => {
                     self.say("The host has not answered yet; it will when both sides run.");
@@ -223,12 +244,15 @@ impl<'a> Dialogue<'a> {
             let hint = self.hint.unwrap_or(self.deadline);
             tokio::select! {
                 notice = self.watch.next() => {
-                    let notice = notice.ok_or_else(|| {
-                        Failure::other("the daemon stopped")
-                            .hint("what was under way is taken up when it runs again; `node-manager status` shows how far it is")
-                    })?;
+                    let notice = notice.ok_or_else(|| self.daemon_stopped())?;
                     self.print(&notice);
-                    return Ok(Turn::Notice(notice));
+                    let notice = match notice {
+                        Notice::Missed { .. } => self.catch_up().await?,
+                        notice => Some(notice),
+                    };
+                    if let Some(notice) = notice.filter(|notice| !self.is_about_another(notice)) {
+                        return Ok(Turn::Notice(notice));
+                    }
                 }
                 answer = answered(&mut self.question) => {
                     self.question = None;
@@ -250,20 +274,25 @@ impl<'a> Dialogue<'a> {
         }
     }
 
+    /// Has a request carried out. A signal meanwhile cancels the pairing, a second one is obeyed at once.
+    async fn call(&mut self, request: Request) -> Result<Response, Failure> {
+        let mut answer = pin!(self.access.call(request));
+        let interrupted = tokio::select! {
+            answer = &mut answer => return answer,
+            _ = self.signals.next() => Failure::interrupted(),
+        };
+        // Only what has begun can be cancelled.
+        self.signals.unless_interrupted(answer).await?.ok();
+        Err(self.cancel(interrupted).await)
+    }
+
     /// Ends the pairing under way and returns why.
-    async fn cancel(&self, why: Failure) -> Failure {
-        // What has to be said is why, not how well the end went.
-        _ = self.access.call(Request::Cancel).await;
+    async fn cancel(&mut self, why: Failure) -> Failure {
+        if !self.stands {
+            // What has to be said is why, not how well the end went.
+            _ = self.signals.unless_interrupted(self.access.call(Request::Cancel)).await;
+        }
         why
-    }
-
-    fn is_ours(&self, peer: &Who) -> bool {
-        self.may_be_ours(Some(&peer.pairing))
-    }
-
-    /// Whether something about a pairing concerns the one under way, which has no name at first.
-    fn may_be_ours(&self, pairing: Option<&str>) -> bool {
-        self.peer.as_ref().is_none_or(|ours| pairing == Some(&ours.pairing))
     }
 
     fn show_code(&self, code: &str, with_qr: bool) {
@@ -282,6 +311,7 @@ impl<'a> Dialogue<'a> {
 
     fn show_digits(&mut self, peer: Who, digits: &str, compare: bool) {
         self.introduce(&peer);
+        self.say("It will be able to look, not to change anything.");
         if compare {
             self.say(&format!("Type these six digits into the app:\n\n    {}\n", show::digits(digits)));
             self.say("Waiting for the app's confirmation…");
@@ -301,7 +331,7 @@ impl<'a> Dialogue<'a> {
 
     fn introduce(&self, peer: &Who) {
         let Who { name, fingerprint, again, namesake, .. } = peer;
-        self.say(&format!("{name:?} asks to be paired, fingerprint {fingerprint}. It will be able to look, not to change anything."));
+        self.say(&format!("{name:?} asks to be paired, fingerprint {fingerprint}."));
         if *again {
             self.say("It is paired already; the new pairing takes the old one's place.");
         }
@@ -319,15 +349,15 @@ impl<'a> Dialogue<'a> {
             Err(failure) => return Err(self.cancel(failure).await),
         };
         if let Err(error) = digits.parse::<Sas>() {
-            self.say(&error.to_string());
+            tell_line(error);
             self.ask_digits(peer);
             return Ok(());
         }
         let request = Request::Digits { peer: Some(peer.pairing.clone()), digits: digits.to_string() };
-        match self.access.call(request).await {
+        match self.call(request).await {
             Ok(_) => Ok(()),
             Err(failure) if failure.kind == Kind::Vault => {
-                self.say(&failure.to_string());
+                tell_line(failure);
                 Ok(())
             }
             Err(failure) => Err(failure),

@@ -55,11 +55,12 @@ fn ago(then: u64) -> String {
     }
 }
 
-fn stage(peer: &PeerStatus) -> &'static str {
-    match (peer.stage.as_str(), peer.compared) {
-        ("confirmed", true) => "paired",
-        ("confirmed", false) => "paired, digits not compared",
-        _ => "waiting for the digits",
+fn stage(peer: &PeerStatus) -> String {
+    match (peer.stage.as_str(), peer.compared, &peer.digits) {
+        ("confirmed", true, _) => "paired".to_owned(),
+        ("confirmed", false, _) => "paired, digits not compared".to_owned(),
+        (_, _, Some(shown)) => format!("the app waits for the digits {}", digits(shown)),
+        _ => "waiting for the host's digits".to_owned(),
     }
 }
 
@@ -83,7 +84,7 @@ pub(crate) fn peers(peers: &[PeerStatus]) -> String {
         [
             peer.name.clone(),
             peer.fingerprint.clone(),
-            stage(peer).to_owned(),
+            stage(peer),
             session.to_owned(),
             last_seen(peer),
             round_trip(peer),

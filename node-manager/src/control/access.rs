@@ -9,7 +9,7 @@ use waku_pairing::party::Event;
 
 use super::client::{Client, RemoteWatch};
 use super::notice::Notice;
-use super::protocol::{Request, Response};
+use super::protocol::{PeerStatus, Request, Response};
 use super::serve::{part_name, serve, static_nodes};
 use crate::failure::{Failure, Kind};
 
@@ -57,6 +57,14 @@ impl Access {
         match self {
             Self::Daemon(client) => client.call(&request).await,
             Self::Local(service) => serve(service, request).await,
+        }
+    }
+
+    /// Everybody who is paired, or about to be.
+    pub(crate) async fn peers(&self) -> Result<Vec<PeerStatus>, Failure> {
+        match self.call(Request::Status).await? {
+            Response::Status(status) => Ok(status.peers),
+            _ => Err(Failure::other("the daemon answered something else")),
         }
     }
 

@@ -136,7 +136,7 @@ pub(crate) struct PeerStatus {
     pub(crate) stage: String,
     /// Whether a person compared the six digits.
     pub(crate) compared: bool,
-    /// The six digits, for comparing them later.
+    /// The six digits, for comparing them later. The app tells them only once the pairing stands.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) digits: Option<String>,
     /// Unix seconds.

@@ -26,7 +26,10 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
             let keys = stretch(code).await?;
             let terms = Terms { compare_digits, allow_clock_skew };
             service.party().pair(keys, terms).await.map_err(|error| match error {
-                CommandError::Refused(_) => describe(error).hint("`node-manager status` shows how far it is"),
+                CommandError::Refused(_) => describe(error).hint(
+                    "Ctrl-C in the `pair` that waits ends it; without one it ends by itself after 10 minutes, or when \
+                    the service is restarted",
+                ),
                 error => describe(error),
             })?;
             Ok(Response::Done)
@@ -57,17 +60,19 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
             Ok(Response::Done)
         }
         Request::Status => Ok(Response::Status(Box::new(status(service).await?))),
-        Request::Show { peer } => Ok(Response::Peer(peer_status(&find(service, Some(&peer)).await?))),
+        Request::Show { peer } => {
+            Ok(Response::Peer(peer_status(service.part(), &find(service, Some(&peer)).await?)))
+        }
         Request::Rename { peer, name } => {
             let name = name.map(|name| name.parse()).transpose().map_err(Failure::usage)?;
             let peer = find(service, Some(&peer)).await?;
             service.party().rename(peer.pairing, name).await.map_err(describe)?;
-            Ok(Response::Peer(peer_status(&find_pairing(service, peer.pairing).await?)))
+            Ok(Response::Peer(peer_status(service.part(), &find_pairing(service, peer.pairing).await?)))
         }
         Request::Revoke { peer } => {
             let peer = find(service, Some(&peer)).await?;
             service.party().unpair(peer.pairing).await.map_err(describe)?;
-            Ok(Response::Peer(peer_status(&peer)))
+            Ok(Response::Peer(peer_status(service.part(), &peer)))
         }
         Request::Ping { peer, timeout_ms } => {
             let peer = find(service, peer.as_deref()).await?;
@@ -178,7 +183,7 @@ async fn status(service: &Service) -> Result<Status, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: service.node().is_some(),
         network: service.node().map(network_status),
-        peers: peers.iter().map(peer_status).collect(),
+        peers: peers.iter().map(|peer| peer_status(service.part(), peer)).collect(),
     })
 }
 
@@ -207,7 +212,7 @@ pub(super) fn static_nodes(peers: &PeerList) -> Vec<StaticNodeStatus> {
     peers.static_peers.iter().map(status).collect()
 }
 
-fn peer_status(peer: &PeerView) -> PeerStatus {
+fn peer_status(part: Part, peer: &PeerView) -> PeerStatus {
     let (stage, compared) = match peer.stage {
         StageView::Pending => ("pending", false),
         StageView::Keyed => ("keyed", false),
@@ -215,6 +220,8 @@ fn peer_status(peer: &PeerView) -> PeerStatus {
     };
     let unix_now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let heard_in_session = peer.session.map(|session| unix_now.saturating_sub(session.silent_for).as_secs());
+    // What is typed into the app has to come from the host's screen, not from the app itself.
+    let digits = peer.digits.filter(|_| part == Part::NodeManager || stage == "confirmed");
     PeerStatus {
         pairing: pairing_text(peer.pairing),
         name: display_name(peer.name().as_str()),
@@ -222,7 +229,7 @@ fn peer_status(peer: &PeerView) -> PeerStatus {
         fingerprint: peer.fingerprint.to_string(),
         stage: stage.to_owned(),
         compared,
-        digits: peer.digits.map(|digits| digits.to_string()),
+        digits: digits.map(|digits| digits.to_string()),
         paired_at: peer.created,
         last_seen: heard_in_session.or(peer.last_heard),
         session: peer.session.map(|session| SessionStatus {

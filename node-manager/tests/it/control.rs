@@ -6,40 +6,47 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{Process, node_manager};
 use crate::stage::Stage;
 
-/// A daemon that says what it is told to: it answers the first question, for its status, and then does as `then` says.
-fn daemon(directory: &TempDir, then: impl FnOnce(UnixStream) + Send + 'static) {
+/// A daemon that says what it is told to.
+fn daemon(directory: &TempDir, mut answer: impl FnMut(&Value, UnixStream) + Send + 'static) {
     let listener = UnixListener::bind(directory.path().join("control.sock")).unwrap();
     thread::spawn(move || {
-        let mut then = Some(then);
-        while let Some(stream) = accept(&listener) {
-            let (mut stream, request) = stream;
-            if request["request"] == "status" {
-                let status = r#"{"ok":{"response":"status","part":"host","label":"","fingerprint":"","version":"",
-                    "running":true,"peers":[]}}"#;
-                writeln!(stream, "{}", status.replace('\n', "")).unwrap();
-            } else {
-                then.take().unwrap()(stream);
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            // Whoever only looks whether a daemon is there says nothing.
+            if let Ok(request) = serde_json::from_str(&line) {
+                answer(&request, stream);
             }
         }
     });
 }
 
-/// The next connection that asks for something.
-fn accept(listener: &UnixListener) -> Option<(UnixStream, Value)> {
-    loop {
-        let (stream, _) = listener.accept().ok()?;
-        let mut line = String::new();
-        BufReader::new(&stream).read_line(&mut line).ok()?;
-        if let Ok(request) = serde_json::from_str(&line) {
-            return Some((stream, request));
-        }
-    }
+fn say(mut stream: &UnixStream, answer: &Value) {
+    writeln!(stream, "{answer}").unwrap();
+}
+
+fn say_status(stream: &UnixStream, part: &str, peers: &[Value]) {
+    let mut status =
+        json!({ "response": "status", "part": part, "label": "", "fingerprint": "", "version": "" });
+    status["running"] = true.into();
+    status["peers"] = peers.into();
+    say(stream, &json!({ "ok": status }));
+}
+
+fn peer(pairing: &str, stage: &str) -> Value {
+    json!({ "pairing": pairing, "name": "other", "label": "other", "fingerprint": "ab12", "stage": stage,
+        "compared": true, "paired_at": 1 })
+}
+
+fn done() -> Value {
+    json!({ "ok": { "response": "done" } })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +108,10 @@ async fn the_other_sides_daemon_is_not_taken_for_ones_own() {
 #[test]
 fn a_daemon_of_another_version_is_named() {
     let directory = TempDir::new().unwrap();
-    daemon(&directory, |mut stream| writeln!(stream, r#"{{"ok":{{"response":"later"}}}}"#).unwrap());
+    daemon(&directory, |request, stream| match request["request"].as_str() {
+        Some("status") => say_status(&stream, "host", &[]),
+        _ => say(&stream, &json!({ "ok": { "response": "later" } })),
+    });
     let ended = Process::start(directory.path(), &["peers", "show", "laptop"]).wait();
     assert_eq!(ended.code, Some(1), "{}", ended.output);
     assert!(ended.output.contains("another version"), "{}", ended.output);
@@ -110,7 +120,11 @@ fn a_daemon_of_another_version_is_named() {
 #[test]
 fn a_daemon_that_dies_before_it_answers_is_named() {
     let directory = TempDir::new().unwrap();
-    daemon(&directory, drop);
+    daemon(&directory, |request, stream| {
+        if request["request"] == "status" {
+            say_status(&stream, "host", &[]);
+        }
+    });
     let ended = Process::start(directory.path(), &["peers", "revoke", "laptop"]).wait();
     assert_eq!(ended.code, Some(1), "{}", ended.output);
     assert!(ended.output.contains("does not answer any more"), "{}", ended.output);
@@ -119,7 +133,10 @@ fn a_daemon_that_dies_before_it_answers_is_named() {
 #[test]
 fn a_name_longer_than_any_request_is_refused() {
     let directory = TempDir::new().unwrap();
-    daemon(&directory, |_| panic!("it was sent"));
+    daemon(&directory, |request, stream| match request["request"].as_str() {
+        Some("status") => say_status(&stream, "host", &[]),
+        _ => panic!("it was sent"),
+    });
     let ended = Process::spawn(
         node_manager(directory.path(), &["peers", "show", &"x".repeat(5000)]),
         "peers show with a long name",
@@ -127,4 +144,74 @@ fn a_name_longer_than_any_request_is_refused() {
     let ended = ended.wait();
     assert_eq!(ended.code, Some(2), "{}", ended.output);
     assert!(ended.output.contains("that long"), "{}", ended.output);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_stops_while_a_command_waits_is_named() {
+    let stage = Stage::new().await;
+    let host = stage.run_host();
+    let mut pair = Process::start(&stage.host(), &["pair", "81985529216486895", "--json"]);
+    pair.event("hello_app_sent");
+    host.signal("TERM");
+    let ended = pair.wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.output);
+    assert!(ended.output.contains("the daemon stopped"), "{}", ended.output);
+    assert_eq!(host.wait().code, Some(0));
+}
+
+/// A command that was suspended, for instance.
+#[test]
+fn a_command_that_missed_the_end_finds_it_out() {
+    let directory = TempDir::new().unwrap();
+    let (mut watching, mut peers) = (None, Vec::new());
+    daemon(&directory, move |request, stream| match request["request"].as_str() {
+        Some("status") => say_status(&stream, "host", &peers),
+        Some("watch") => {
+            say(&stream, &done());
+            watching = Some(stream);
+        }
+        Some("pair") => {
+            say(&stream, &done());
+            peers.push(peer("0a", "confirmed"));
+            say(watching.as_ref().unwrap(), &json!({ "event": "missed", "count": 3 }));
+        }
+        _ => say(&stream, &json!({ "ok": { "response": "pong", "name": "other", "round_trip_ms": 1.0 } })),
+    });
+    let ended = Process::start(directory.path(), &["pair", "81985529216486895"]).wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    assert!(ended.output.contains("Paired with \"other\""), "{}", ended.output);
+}
+
+#[test]
+fn digits_are_not_asked_for_a_pairing_that_was_begun_before() {
+    let directory = TempDir::new().unwrap();
+    let who = |pairing: &str| json!({ "pairing": pairing, "name": "other", "fingerprint": "ab12" });
+    let mut watching = None;
+    daemon(&directory, move |request, stream| match request["request"].as_str() {
+        Some("status") => say_status(&stream, "app", &[peer("01d0", "keyed")]),
+        Some("watch") => {
+            say(&stream, &done());
+            say(&stream, &json!({ "event": "network", "connected": 1, "static_nodes": [] }));
+            watching = Some(stream);
+        }
+        Some("offer") => {
+            say(&stream, &done());
+            for pairing in ["01d0", "0e30", "01d0"] {
+                say(watching.as_ref().unwrap(), &json!({ "event": "ask_digits", "peer": who(pairing) }));
+            }
+        }
+        Some("digits") => {
+            assert_eq!(request["peer"], "0e30");
+            say(&stream, &done());
+            let watching = watching.as_ref().unwrap();
+            say(watching, &json!({ "event": "confirmed", "peer": who("0e30"), "compared": true }));
+            say(watching, &json!({ "event": "acknowledged", "pairing": "0e30" }));
+        }
+        _ => panic!("{request}"),
+    });
+    let mut app = Process::start(directory.path(), &["app", "pair", "--no-qr"]);
+    app.expect("asks to be paired");
+    app.type_line("123456");
+    let ended = app.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
 }

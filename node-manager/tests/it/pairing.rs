@@ -56,8 +56,14 @@ async fn the_services_do_the_pairing_when_they_run() {
     let shown = host.event("show_digits");
     assert_eq!(shown["peer"]["name"], "laptop");
     app.event("ask_digits");
-    app.type_line(shown["digits"].as_str().unwrap());
+    // The digits are to be read off the host, which shows them to whoever comes late; the app does not tell them.
+    let digits = shown["digits"].as_str().unwrap();
+    let spaced = format!("{} {}", &digits[..3], &digits[3..]);
+    assert!(stage.on_host(&["status"]).output.contains(&spaced));
+    assert!(stage.peer_of_app()["digits"].is_null());
+    app.type_line(digits);
     assert_eq!((host.wait().code, app.wait().code), (Some(0), Some(0)));
+    assert_eq!(stage.peer_of_app()["digits"], shown["digits"]);
     let pong = stage.on_app(&["ping", "beacon-01", "--json", "-c", "1"]);
     assert_eq!(pong.code, Some(0), "{}", pong.output);
     assert!(pong.output.contains("round_trip_ms"));
