@@ -86,8 +86,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Pair this host with an app that shows a code
     ///
-    /// Works whether or not `node-manager run` is running: if it is, that process does the pairing and needs no
-    /// network options here. Ends with exit status 0 only when the pairing is on disk and the app has confirmed it.
+    /// Works whether or not `node-manager run` is running: if it is, that process does the pairing, with the network
+    /// options and the label it was started with. Ends with exit status 0 only when the pairing is on disk and the app has confirmed it.
     Pair(PairArgs),
     /// The paired apps: list, show, rename, revoke
     Peers(PeersArgs),

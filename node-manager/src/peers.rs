@@ -1,15 +1,21 @@
 //! `peers`, `status` and `ping`.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::timeout;
 use waku_pairing::party::Part;
 
 use crate::args::{DigitsArgs, Global, PeersArgs, PeersCommand, PingArgs, StatusArgs};
 use crate::control::{Access, Request, Response, Status};
 use crate::failure::Failure;
-use crate::terminal::print_line;
+use crate::signals::Signals;
+use crate::terminal::{print_line, tell_line};
 use crate::{settings, show};
+
+/// How long somebody waits without wondering why.
+const NOTICEABLE: Duration = Duration::from_secs(1);
 
 /// The daemon, or else what is kept.
 async fn access(global: &Global, part: Part) -> Result<Option<Access>, Failure> {
@@ -98,16 +104,24 @@ pub(crate) async fn ping(global: &Global, part: Part, args: PingArgs) -> Result<
         }
         None => Access::start(&config, args.network.network()?).await?,
     };
-    let result = ping_times(&access, &args).await;
-    access.close().await;
-    result
+    let mut signals = Signals::new()?;
+    let result = signals.unless_interrupted(ping_times(&access, &args)).await;
+    _ = signals.unless_interrupted(access.close()).await;
+    result.flatten()
 }
 
 async fn ping_times(access: &Access, args: &PingArgs) -> Result<(), Failure> {
     let timeout_ms = u64::try_from(Duration::from_secs(args.timeout).as_millis()).unwrap_or(u64::MAX);
     for _ in 0..args.count {
         let request = Request::Ping { peer: args.peer.clone(), timeout_ms };
-        let Response::Pong { name, round_trip_ms } = access.call(request).await? else {
+        let mut answer = pin!(access.call(request));
+        let answer = if let Ok(answer) = timeout(NOTICEABLE, &mut answer).await {
+            answer?
+        } else {
+            tell_line(format_args!("Waiting for an answer, for {} s at most…", args.timeout));
+            answer.await?
+        };
+        let Response::Pong { name, round_trip_ms } = answer else {
             return Err(Failure::other("the daemon answered something else"));
         };
         let pong = json!({ "peer": name, "round_trip_ms": round_trip_ms });

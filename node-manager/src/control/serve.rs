@@ -64,6 +64,8 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
             Ok(Response::Peer(peer_status(service.part(), &find(service, Some(&peer)).await?)))
         }
         Request::Rename { peer, name } => {
+            // A blank name could not be told from none.
+            let name = name.filter(|name| !name.trim().is_empty());
             let name = name.map(|name| name.parse()).transpose().map_err(Failure::usage)?;
             let peer = find(service, Some(&peer)).await?;
             service.party().rename(peer.pairing, name).await.map_err(describe)?;
@@ -130,7 +132,7 @@ async fn the_only_one_waiting(service: &Service) -> Result<PeerView, Failure> {
 fn is_called(peer: &PeerView, wanted: &str) -> bool {
     let lower = wanted.to_ascii_lowercase();
     let by_fingerprint = lower.len() >= 4 && peer.fingerprint.to_string().starts_with(&lower);
-    peer.name().as_str() == wanted || by_fingerprint || pairing_text(peer.pairing) == lower
+    display_name(peer.name().as_str()) == wanted || by_fingerprint || pairing_text(peer.pairing) == lower
 }
 
 async fn find_pairing(service: &Service, pairing: PairingId) -> Result<PeerView, Failure> {

@@ -36,8 +36,13 @@ impl Server {
     pub(crate) fn open(data_dir: &Path) -> Result<Self, Failure> {
         let path = data_dir.join(SOCKET_NAME);
         let failed = |error: io::Error| {
-            Failure::new(Kind::Vault, format!("cannot open the control socket {}: {error}", path.display()))
-                .hint("its whole path may have about 100 characters: use a shorter --data-dir")
+            let message = format!("cannot open the control socket {}: {error}", path.display());
+            let failure = Failure::new(Kind::Vault, message);
+            if error.kind() == io::ErrorKind::InvalidInput {
+                failure.hint("its whole path may have about 100 characters: use a shorter --data-dir")
+            } else {
+                failure
+            }
         };
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),

@@ -135,6 +135,43 @@ async fn peers_are_shown_renamed_and_revoked_with_and_without_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_answer_is_named_and_what_is_waited_for_is_said() {
+    let stage = Stage::new().await;
+    stage.pair_by_hand();
+    let _host = stage.run_host();
+    let ended = stage.on_host(&["ping", "--timeout=2"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.output);
+    assert!(ended.output.contains("\"laptop\" does not answer"), "{}", ended.output);
+    assert!(ended.output.contains("Waiting for an answer"), "{}", ended.output);
+    assert_eq!(stage.on_host(&["ping", "--count=0"]).code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_of_one_name_are_told_apart_before_anything_is_revoked() {
+    let stage = Stage::new().await;
+    let other = tempfile::TempDir::new().unwrap();
+    let network = stage.network();
+    for data_dir in [stage.app(), other.path().join("app")] {
+        let arguments = ["app", "pair", "--json", "--no-confirm", "--label=laptop", &network];
+        let mut app = Process::start(&data_dir, &arguments);
+        let code = app.event("code")["code"].as_str().unwrap().to_owned();
+        let host = stage.pair(&code, &["--no-confirm"]).wait();
+        assert_eq!((host.code, app.wait().code), (Some(0), Some(0)), "{}", host.output);
+    }
+    let revoked = stage.on_host(&["peers", "revoke", "laptop"]);
+    assert_eq!(revoked.code, Some(2), "{}", revoked.output);
+    assert!(revoked.output.contains("several peers are called"), "{}", revoked.output);
+    let peers: Vec<Value> = serde_json::from_str(&stage.on_host(&["peers", "--json"]).output).unwrap();
+    assert_eq!(peers.len(), 2);
+    let fingerprint = peers[0]["fingerprint"].as_str().unwrap();
+    assert_eq!(stage.on_host(&["peers", "revoke", fingerprint]).code, Some(0));
+    assert_eq!(stage.peer_of_host()["fingerprint"], peers[1]["fingerprint"]);
+    // A blank name is none.
+    assert_eq!(stage.on_host(&["peers", "rename", "laptop", " "]).code, Some(0));
+    assert_eq!(stage.peer_of_host()["name"], "laptop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_lines_can_be_json() {
     let stage = Stage::new().await;
     let network = stage.network();

@@ -131,13 +131,16 @@ async fn a_used_code_is_said_to_be_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupting_one_side_tells_the_other() {
-    let stage = Stage::new().await;
-    let (mut app, code) = stage.app_pair(&[]);
-    let mut host = stage.pair(&code, &[]);
-    host.event("show_digits");
-    app.event("ask_digits");
-    host.signal("INT");
-    assert_eq!(host.wait().code, Some(130));
-    app.expect("cancelled");
-    assert_eq!(app.wait().code, Some(3));
+    // A terminal that is closed sends SIGHUP.
+    for signal in ["INT", "HUP"] {
+        let stage = Stage::new().await;
+        let (mut app, code) = stage.app_pair(&[]);
+        let mut host = stage.pair(&code, &[]);
+        host.event("show_digits");
+        app.event("ask_digits");
+        host.signal(signal);
+        assert_eq!(host.wait().code, Some(130));
+        app.expect("cancelled");
+        assert_eq!(app.wait().code, Some(3));
+    }
 }
