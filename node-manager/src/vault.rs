@@ -59,6 +59,8 @@ impl Vault {
         if !file::exists(directory)? {
             file::create(&path, |database| initialize(database, part))?;
         }
+        // redb writes to a file that it opens, and mends what it can: only to one that a copy has shown to be readable.
+        read_all(&path, part, || file::copy(&path))?;
         let file = path.clone();
         Self::with(path, part, move || file::open(&file))
     }
@@ -76,21 +78,10 @@ impl Vault {
         part: Part,
         open: impl Fn() -> Result<Database, VaultError> + Send + 'static,
     ) -> Result<Self, VaultError> {
-        let read_all = || {
-            let mut database = open()?;
-            match database.check_integrity() {
-                Ok(true) => {}
-                Ok(false) => tracing::warn!(path = %path.display(), "the vault has been repaired"),
-                Err(error) => return Err(VaultError::damaged(&path, error)),
-            }
-            let seed = read_meta(&path, &database, part)?;
-            let stored = read_records(&path, &database)?;
-            Ok((database, seed, stored))
-        };
-        // On some damage redb panics instead of returning an error; to the user it is damage all the same.
-        let (database, seed, stored) = catch_unwind(AssertUnwindSafe(read_all)).unwrap_or_else(|_| {
-            Err(VaultError::Damaged { path: path.clone(), what: "its pages make no sense".to_owned() })
-        })?;
+        let Opened { database, seed, stored, is_whole } = read_all(&path, part, &open)?;
+        if !is_whole {
+            tracing::warn!(path = %path.display(), "the vault has been repaired");
+        }
         Ok(Self { path, open: Box::new(open), database: Some(database), seed, stored })
     }
 
@@ -169,6 +160,32 @@ fn initialize(database: &Database, part: Part) -> Result<(), redb::Error> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+struct Opened {
+    database: Database,
+    seed: Seed,
+    stored: Stored,
+    /// Whether redb found nothing to mend.
+    is_whole: bool,
+}
+
+fn read_all(
+    path: &Path,
+    part: Part,
+    open: impl FnOnce() -> Result<Database, VaultError>,
+) -> Result<Opened, VaultError> {
+    let read = || {
+        let mut database = open()?;
+        let is_whole = database.check_integrity().map_err(|error| VaultError::damaged(path, error))?;
+        let seed = read_meta(path, &database, part)?;
+        let stored = read_records(path, &database)?;
+        Ok(Opened { database, seed, stored, is_whole })
+    };
+    // On some damage redb panics instead of returning an error; to the user it is damage all the same.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(VaultError::Damaged { path: path.to_owned(), what: "its pages make no sense".to_owned() })
+    })
 }
 
 fn read_meta(path: &Path, database: &Database, part: Part) -> Result<Seed, VaultError> {

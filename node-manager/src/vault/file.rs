@@ -1,11 +1,13 @@
 //! The vault's file: made in one step, private from its first byte, opened by one process.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, DatabaseError};
+use redb::backends::InMemoryBackend;
+use redb::{Builder, Database, DatabaseError, StorageBackend};
+use zeroize::Zeroizing;
 
 use super::VaultError;
 
@@ -80,6 +82,23 @@ pub(super) fn create(
 
 pub(super) fn open(path: &Path) -> Result<Database, VaultError> {
     Builder::new().set_cache_size(CACHE_SIZE).open(path).map_err(|error| describe(path, error))
+}
+
+/// What is in a vault, in memory: whatever is done to it leaves the file alone.
+pub(super) fn copy(path: &Path) -> Result<Database, VaultError> {
+    let failed = |error| VaultError::File { path: path.to_owned(), error };
+    let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    // The lock that redb takes too: nobody writes while this reads.
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => VaultError::InUse { path: path.to_owned() },
+        TryLockError::Error(error) => failed(error),
+    })?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    let len = file.read_to_end(&mut bytes).map_err(failed)?;
+    let memory = InMemoryBackend::new();
+    memory.set_len(len as u64).and_then(|()| memory.write(0, &bytes)).map_err(failed)?;
+    let database = Builder::new().set_cache_size(CACHE_SIZE).create_with_backend(memory);
+    database.map_err(|error| describe(path, error))
 }
 
 fn describe(path: &Path, error: DatabaseError) -> VaultError {

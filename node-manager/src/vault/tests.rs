@@ -159,7 +159,7 @@ fn damage_is_noticed_and_nothing_is_made_up() {
     drop(vault);
     let path = directory.path().join("data/vault.redb");
     let whole = fs::read(&path).unwrap();
-    let mut noticed = 0;
+    let (mut noticed, mut damaged) = (0, whole.clone());
     for at in (0..whole.len()).filter(|at| whole[*at] != 0).step_by(37) {
         fs::write(&path, &whole).unwrap();
         let file = OpenOptions::new().write(true).open(&path).unwrap();
@@ -170,7 +170,12 @@ fn damage_is_noticed_and_nothing_is_made_up() {
                 assert_eq!(vault.seed().as_bytes(), &seed, "byte {at}");
                 assert_eq!(vault.load().unwrap(), kept, "byte {at}");
             }
-            Err(VaultError::Damaged { .. } | VaultError::UnknownFormat { .. }) => noticed += 1,
+            Err(VaultError::Damaged { .. } | VaultError::UnknownFormat { .. }) => {
+                noticed += 1;
+                damaged[at] ^= 0x55;
+                assert!(fs::read(&path).unwrap() == damaged, "byte {at}: it was not left as it was");
+                damaged[at] ^= 0x55;
+            }
             Err(error) => panic!("byte {at}: {error}"),
         }
     }
