@@ -7,7 +7,7 @@ use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use waku::{Config, Keypair, Multiaddr, Node, Sharding};
 use waku_pairing::channel::Channel;
 use waku_pairing::endpoint::{ChannelClosed, Driver, Handle, endpoint};
@@ -21,9 +21,6 @@ use crate::vault::{Vault, VaultError};
 
 /// How long a service that stops waits for its last words to be published.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-
-/// How long what was published last is given to leave this machine.
-const DEPARTURE: Duration = Duration::from_millis(300);
 
 /// How a service is to be run.
 #[derive(Debug, Clone)]
@@ -182,10 +179,6 @@ impl Service {
             _ = timeout(LAST_WORDS, pump).await;
         }
         if let Some(node) = &self.node {
-            // What is published has yet to leave: a node that shuts down drops what its connections have not sent.
-            if !node.peers().list().connected.is_empty() {
-                sleep(DEPARTURE).await;
-            }
             node.shutdown().await;
         }
     }

@@ -11,7 +11,7 @@ use libp2p::gossipsub;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{interval, sleep_until, timeout};
+use tokio::time::{interval, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use waku_proto::PubsubTopic;
 
@@ -34,6 +34,8 @@ const SCORE_INTERVAL: Duration = Duration::from_secs(6);
 /// Time between two lists of the peers: with peers of many topics one takes milliseconds to make, and a
 /// peer can change its topics thousands of times a second.
 const SHOW_INTERVAL: Duration = Duration::from_millis(50);
+/// How long what was published last gets to leave: gossipsub does not tell when it has sent a message.
+const LEAVE_WITHIN: Duration = Duration::from_millis(300);
 /// How long peers get to take the end of their connections.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -62,6 +64,8 @@ pub(crate) struct Driver {
     /// The peers are not as last shown.
     peers_changed: bool,
     peers_shown: Instant,
+    /// When a message was last published.
+    published: Option<Instant>,
     metrics: Arc<Metrics>,
 }
 
@@ -75,6 +79,7 @@ impl Driver {
             views,
             peers_changed: false,
             peers_shown: Instant::now(),
+            published: None,
             metrics,
         }
     }
@@ -131,6 +136,9 @@ impl Driver {
             Command::Publish { envelope, reply } => {
                 let peers: Vec<PeerId> = self.book.subscribers(envelope.pubsub_topic()).collect();
                 let outcome = self.router.publish(&mut behaviour.gossipsub, &envelope, &peers);
+                if outcome.is_ok() {
+                    self.published = Some(Instant::now());
+                }
                 let _ = reply.send(outcome);
             }
             Command::Subscribe { interest, reply } => {
@@ -334,6 +342,14 @@ impl Driver {
     async fn close(mut self) {
         for listener in std::mem::take(&mut self.listeners) {
             self.swarm.remove_listener(listener);
+        }
+        if let Some(published) = self.published {
+            let left = async {
+                while self.swarm.network_info().num_peers() > 0 {
+                    self.swarm.select_next_some().await;
+                }
+            };
+            _ = timeout_at((published + LEAVE_WITHIN).into(), left).await;
         }
         let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in peers {

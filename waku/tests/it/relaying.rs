@@ -40,6 +40,21 @@ async fn a_message_crosses_the_node_in_the_middle() {
 }
 
 #[tokio::test]
+async fn what_was_published_before_the_end_still_leaves() {
+    let (a, b) = pair().await;
+    let mut inbox = b.relay().subscribe(pubsub_topic()).await.unwrap();
+    // More than a socket takes at once.
+    let large = |number| WakuMessage::new(&content_topic(), vec![0x5a; 100_000], number);
+    for number in 0..20 {
+        a.relay().publish(large(number)).await.unwrap();
+    }
+    a.shutdown().await;
+    for number in 0..20 {
+        assert_eq!(next(&mut inbox).await.message(), &large(number));
+    }
+}
+
+#[tokio::test]
 async fn relays_over_websocket() {
     let a = node(|config| config.listen_addresses = vec![WS.parse().unwrap()]).await;
     assert!(address(&a).to_string().contains("/ws/p2p/"), "{}", address(&a));
