@@ -17,7 +17,7 @@ use waku_noise_session::handshake::Handshake;
 use waku_noise_session::handshake_state::Setup;
 use waku_noise_session::key::{KeyPair, Psk};
 use waku_noise_session::message_nametag::MessageNametag;
-use waku_noise_session::pattern::{Pattern, Role};
+use waku_noise_session::pattern::{Pattern, Role, Token};
 use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::session::Session;
 use waku_noise_session::time::Instant;
@@ -27,16 +27,14 @@ const PSK: [u8; 32] = [0x55; 32];
 
 fn ours(pattern: &'static Pattern, rng: &mut ChaCha20Rng) -> [Handshake; 2] {
     let keys = SECRETS.map(|secret| KeyPair::from_secret(&secret));
-    let early = KeyPair::generate(rng);
+    let early = pattern.responder_pre_message.contains(&Token::E).then(|| KeyPair::generate(rng));
     let mut parties = [(Role::Initiator, 0), (Role::Responder, 1)].map(|(role, us)| {
         let mut setup = Setup::new(pattern, role, b"");
         setup.local_static = Some(keys[us].clone());
         setup.remote_static = Some(keys[1 - us].public());
         setup.psk = Some(Psk::from(PSK));
-        if !pattern.responder_pre_message.is_empty() {
-            setup.remote_ephemeral = Some(early.public());
-            setup.local_ephemeral = (role == Role::Responder).then(|| early.clone());
-        }
+        setup.remote_ephemeral = early.as_ref().map(KeyPair::public);
+        setup.local_ephemeral = early.clone().filter(|_| role == Role::Responder);
         Handshake::new(setup).unwrap()
     });
     for turn in 0..pattern.messages.len() {
