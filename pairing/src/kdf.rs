@@ -9,7 +9,6 @@ use waku_noise_session::message_nametag::{MessageNametag, NAMETAG_LEN};
 use zeroize::Zeroizing;
 
 use crate::code::Code;
-use crate::record::CodeName;
 
 /// The one suite that is spoken. It is a constant of the protocol, not negotiated: publishing just once under a suite
 /// that does not stretch the code would let anyone search for it at the speed of a hash.
@@ -38,6 +37,9 @@ pub(crate) struct DirectionKeys {
     pub(crate) tag: MessageNametag,
     pub(crate) key: Zeroizing<[u8; 32]>,
 }
+
+/// A code's name: the first 16 bytes of the SHA-256 of its topic secret `T`, which opens nothing.
+pub type CodeName = [u8; 16];
 
 impl CodeKeys {
     /// Stretches the code. Takes about a third of a second and 64 MiB by design; run it where blocking is fine.

@@ -30,6 +30,7 @@ mod generated;
 pub mod hello;
 pub mod identity;
 pub mod kdf;
+mod part;
 pub mod party;
 mod profile;
 pub mod reason;

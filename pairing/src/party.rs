@@ -34,6 +34,8 @@ pub use event::{Event, Failure, Introduction, PeerView, SessionView, StageView, 
 pub use offer::OfferError;
 pub use outbox::Output;
 
+pub use crate::part::Part;
+
 use crate::frame::Frame;
 use crate::hello::Label;
 use crate::identity::Identity;
@@ -47,33 +49,6 @@ use offer::Code;
 use outbox::Outbox;
 use peer::Peer;
 use topics::{Owner, Topics};
-
-/// Which side of the protocol a party is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// The service on the host. It types the code in and calls first.
-    NodeManager,
-    /// The app. It shows the code.
-    App,
-}
-
-impl Part {
-    /// The other side.
-    pub fn other(self) -> Self {
-        match self {
-            Self::NodeManager => Self::App,
-            Self::App => Self::NodeManager,
-        }
-    }
-
-    /// The byte that keeps the two directions' nametags apart: the type of the HELLO the part sends.
-    pub(crate) fn byte(self) -> u8 {
-        match self {
-            Self::NodeManager => 1,
-            Self::App => 2,
-        }
-    }
-}
 
 /// What a party is to be.
 #[derive(Debug, Clone)]

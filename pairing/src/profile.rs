@@ -4,7 +4,7 @@ use waku_noise_session::key::PublicKey;
 use waku_noise_session::manager::{Link, PairRoot, Profile};
 
 use crate::identity::Identity;
-use crate::party::Part;
+use crate::part::Part;
 
 /// Sessions of the Status Node Manager, version 1.
 static PROFILE: Profile = Profile {

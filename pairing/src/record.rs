@@ -14,7 +14,7 @@ pub use encoding::RecordError;
 
 use crate::hello::{AttemptId, Label};
 use crate::identity::{Fingerprint, IdentityKey};
-use crate::kdf::CodeKeys;
+use crate::kdf::{CodeKeys, CodeName};
 use crate::reason::Reason;
 use crate::sas::{NONCE_LEN, Sas};
 
@@ -71,9 +71,6 @@ pub struct PeerRecord {
     /// How far the pairing has come.
     pub stage: Stage,
 }
-
-/// A code's name: the first 16 bytes of the SHA-256 of its topic secret `T`, which opens nothing.
-pub type CodeName = [u8; 16];
 
 impl PeerRecord {
     /// The pairing's name.

@@ -9,9 +9,10 @@ use waku_proto::ContentTopic;
 
 use super::{Context, Me, Party};
 use crate::hello::AttemptId;
+use crate::kdf::CodeName;
 use crate::profile::link;
 use crate::reason::Reason;
-use crate::record::{CodeName, PairingId, Tombstone};
+use crate::record::{PairingId, Tombstone};
 use crate::store::Change;
 use crate::topic;
 

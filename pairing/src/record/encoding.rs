@@ -10,13 +10,11 @@ use waku_noise_session::message_nametag::MessageNametag;
 use waku_noise_session::time::UnixTime;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{
-    AppExchange, Attempt, CodeName, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, Tombstone,
-};
+use super::{AppExchange, Attempt, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, Tombstone};
 use crate::generated as wire;
 use crate::hello::{Label, LabelError};
 use crate::identity::IdentityKey;
-use crate::kdf::{CodeKeys, DirectionKeys};
+use crate::kdf::{CodeKeys, CodeName, DirectionKeys};
 use crate::reason::Reason;
 use crate::sas::Sas;
 
