@@ -55,10 +55,7 @@ async fn type_in(
     let revoke = format!("`node-manager peers revoke {}`", peer.fingerprint);
     dialogue.say(&format!("If your app does not say that it is paired, it was another's: {revoke}."));
     dialogue.say("Telling the app…");
-    // The app learns that this side has it on disk; a pong says that it has heard.
-    let timeout_ms = u64::try_from(LAST_WORD_WITHIN.as_millis()).unwrap_or(u64::MAX);
-    let ping = Request::Ping { peer: Some(peer.pairing), timeout_ms };
-    _ = dialogue.call(ping).await;
+    dialogue.until_told(peer.pairing).await;
     Ok(())
 }
 
@@ -235,6 +232,24 @@ impl<'a> Dialogue<'a> {
                 }
                 Err(failure) => return Err(failure),
             }
+        }
+    }
+
+    /// Gives the app time to learn that this side has it on disk: a pong says that it has heard, as does its leave.
+    async fn until_told(&mut self, pairing: String) {
+        let timeout_ms = u64::try_from(LAST_WORD_WITHIN.as_millis()).unwrap_or(u64::MAX);
+        let heard = self.access.call(Request::Ping { peer: Some(pairing.clone()), timeout_ms });
+        let left = async {
+            while let Some(notice) = self.watch.next().await {
+                if matches!(&notice, Notice::SessionDown { pairing: whose } if *whose == pairing) {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            _ = heard => {}
+            () = left => {}
+            _ = self.signals.next() => {}
         }
     }
 

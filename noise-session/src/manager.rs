@@ -48,8 +48,9 @@ const GLARE_PRIORITY: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// The first wait when the other party took its leave: it will call.
 const RETRY_AFTER_CLOSE: Duration = Duration::from_secs(30);
-/// How long after an answer another initiation goes unanswered: each costs a write and a publish.
+/// An initiation costs a write and a publish: in the long run one is answered in this time, in a burst so many.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(500);
+const ANSWER_BURST: u32 = 4;
 /// Messages sent before a session is renewed.
 const RENEW_AFTER_MESSAGES: u64 = 1 << 14;
 
@@ -75,8 +76,8 @@ pub struct Manager {
     retry: Retry,
     attempts: VecDeque<Attempt>,
     answers: VecDeque<Answer>,
-    /// When we last answered an initiation.
-    answered: Option<Instant>,
+    /// When the answers given so far would have been given, had each waited its turn.
+    answered_until: Instant,
     slots: Slots,
     outputs: VecDeque<Output>,
 }
@@ -102,7 +103,7 @@ impl Manager {
             stamps,
             calling: false,
             retry: Retry { at: None, wait: FIRST_RETRY, cap: Self::LONGEST_WAIT },
-            answered: None,
+            answered_until: Instant::default(),
             attempts: VecDeque::new(),
             answers: VecDeque::new(),
             slots: Slots::default(),
@@ -284,9 +285,8 @@ impl Manager {
             .attempts
             .back()
             .is_some_and(|attempt| now.instant.saturating_since(attempt.started) < GLARE_PRIORITY);
-        let just_answered =
-            self.answered.is_some_and(|at| now.instant.saturating_since(at) < ANSWER_INTERVAL);
-        if (priority && ours_is_fresh) || just_answered {
+        let too_many = self.answered_until > now.instant + ANSWER_INTERVAL * (ANSWER_BURST - 1);
+        if (priority && ours_is_fresh) || too_many {
             return;
         }
         let Some((answer, second)) = Answer::start(&self.link, rng, &self.boot, initiation, payload) else {
@@ -298,7 +298,7 @@ impl Manager {
         if self.retry.at.is_some() {
             self.retry.at = Some(now.instant + GLARE_PRIORITY);
         }
-        self.answered = Some(now.instant);
+        self.answered_until = self.answered_until.max(now.instant) + ANSWER_INTERVAL;
         self.stamps.seen = initiation.stamp;
         self.outputs.push_back(Output::Save(self.stamps));
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: second });

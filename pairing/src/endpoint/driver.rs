@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use rand_core::CryptoRng;
 use tokio::sync::{broadcast, mpsc};
+use waku_noise_session::manager::SendError;
 use waku_proto::WakuMessage;
 
 use super::handle::{Command, CommandError, PartyCommand, Reply};
 use crate::channel::{Channel, ChannelEvent};
-use crate::party::{Event, Output, Party, PingError};
+use crate::party::{Event, Output, Party, PeerView, PingError};
 use crate::record::PairingId;
 use crate::store::PeerStore;
 
@@ -207,10 +208,19 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
     }
 
     fn tell(&mut self, event: Event) {
-        if let Event::Pong { pairing, id, round_trip } = event
-            && let Some(at) = self.pings.iter().position(|ping| ping.pairing == pairing && ping.id == id)
-        {
-            _ = self.pings.remove(at).reply.send(Ok(round_trip));
+        match event {
+            Event::Pong { pairing, id, round_trip } => {
+                let is_answered = |ping: &mut WaitingPing| ping.pairing == pairing && ping.id == id;
+                for ping in self.pings.extract_if(.., is_answered) {
+                    _ = ping.reply.send(Ok(round_trip));
+                }
+            }
+            Event::SessionDown { pairing } | Event::Unpaired { peer: PeerView { pairing, .. }, .. } => {
+                for ping in self.pings.extract_if(.., |ping| ping.pairing == pairing) {
+                    _ = ping.reply.send(Err(PingError::from(SendError::NoSession).into()));
+                }
+            }
+            _ => {}
         }
         // Without a reader an event is nobody's loss.
         _ = self.events.send(event);

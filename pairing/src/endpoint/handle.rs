@@ -109,7 +109,8 @@ impl Handle {
         self.ask(|reply| PartyCommand::Unpair(pairing, reply)).await
     }
 
-    /// The time a message takes to a peer and back. Waits for as long as the peer is silent: set a limit of your own.
+    /// The time a message takes to a peer and back. Waits for as long as the peer is silent and the
+    /// session lasts: set a limit of your own.
     ///
     /// # Errors
     /// [`PingError`], or the driver has ended.

@@ -12,7 +12,7 @@ use in_memory::{Bus, BusChannel, wait_for};
 use tokio::task::JoinHandle;
 use waku_pairing::endpoint::{ChannelClosed, CommandError, Handle, endpoint};
 use waku_pairing::identity::{Identity, Seed};
-use waku_pairing::party::{Config, Event, OfferError, Part, Terms};
+use waku_pairing::party::{Config, Event, OfferError, Part, PingError, Terms};
 use waku_pairing::record::PairingId;
 use waku_pairing::store::{Change, MemoryStore, PeerStore, StoreError, Stored};
 
@@ -82,6 +82,15 @@ async fn pairs_pings_and_takes_its_leave() {
     wait_for(&mut events, |event| (event == Event::SessionDown { pairing }).then_some(())).await.unwrap();
     assert!(matches!(app.handle.ping(pairing).await, Err(CommandError::Refused(_))));
     assert_eq!(host.handle.peers().await.unwrap_err(), CommandError::Ended);
+}
+
+#[tokio::test]
+async fn a_ping_ends_with_its_session() {
+    let (host, app, pairing) = paired(0).await;
+    app.driver.abort();
+    let (ping, unpaired) = tokio::join!(host.handle.ping(pairing), host.handle.unpair(pairing));
+    assert!(matches!(ping, Err(CommandError::Refused(PingError::Send(_)))), "{ping:?}");
+    assert_eq!(unpaired, Ok(()));
 }
 
 #[tokio::test]
