@@ -46,6 +46,8 @@ const MAX_EXCHANGES: usize = 3;
 const GLARE_PRIORITY: Duration = Duration::from_secs(10);
 /// The wait after the first initiation; it doubles after each.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// The same, when the other party called meanwhile: a good deal longer than a message and its answer take.
+const SECOND_CALL: Duration = Duration::from_millis(500);
 /// The first wait when the other party took its leave: it will call.
 const RETRY_AFTER_CLOSE: Duration = Duration::from_secs(30);
 /// An initiation costs a write and a publish: in the long run one is answered in this time, in a burst so many.
@@ -286,7 +288,10 @@ impl Manager {
             .back()
             .is_some_and(|attempt| now.instant.saturating_since(attempt.started) < GLARE_PRIORITY);
         let too_many = self.answered_until > now.instant + ANSWER_INTERVAL * (ANSWER_BURST - 1);
-        if (priority && ours_is_fresh) || too_many {
+        if priority && ours_is_fresh {
+            return self.call_again_soon();
+        }
+        if too_many {
             return;
         }
         let Some((answer, second)) = Answer::start(&self.link, rng, &self.boot, initiation, payload) else {
@@ -303,6 +308,15 @@ impl Manager {
         self.outputs.push_back(Output::Save(self.stamps));
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: second });
         push_bounded(&mut self.answers, answer);
+    }
+
+    /// The other party calls, too: it is there, but may not have been when we called first.
+    fn call_again_soon(&mut self) {
+        if self.attempts.len() == 1
+            && let (Some(first), Some(at)) = (self.attempts.front(), &mut self.retry.at)
+        {
+            *at = (*at).min(first.started + SECOND_CALL);
+        }
     }
 
     /// The second message of a handshake of ours: the third goes out, and again until it is answered.

@@ -27,6 +27,22 @@ fn after_four_calls_one_is_answered_in_half_a_second() {
 }
 
 #[test]
+fn a_call_that_nobody_may_have_heard_is_repeated_soon_after_the_other_side_calls() {
+    let mut world = World::new();
+    world.connect(0);
+    assert_eq!(world.lose(0).len(), 1);
+    world.wait(Duration::from_millis(100));
+    world.connect(1);
+    world.deliver(1);
+    assert!(world.sides[0].said.is_empty(), "its own call is young");
+    world.wait(Duration::from_millis(399));
+    assert!(world.sides[0].said.is_empty());
+    world.wait(Duration::from_millis(1));
+    world.exchange();
+    world.assert_one_session();
+}
+
+#[test]
 fn the_first_call_waits_as_long_as_it_is_told() {
     let mut world = World::new();
     let now = world.now();
