@@ -17,6 +17,7 @@ mod exchange;
 mod initiation;
 mod link;
 mod output;
+mod pace;
 mod refusal;
 mod slots;
 
@@ -36,6 +37,7 @@ use crate::session::{Content, SealError, SessionId};
 use crate::time::{Instant, Now};
 use exchange::{Answer, Attempt, Boot, Outcome, open_initiation};
 use initiation::Initiation;
+use pace::{Answers, Calls};
 use refusal::open_refusal;
 use slots::{Live, Slot, Slots};
 
@@ -44,15 +46,11 @@ const MAX_EXCHANGES: usize = 3;
 /// How long the priority side ignores initiations after its own, and how long a party that answered waits before it
 /// calls again.
 const GLARE_PRIORITY: Duration = Duration::from_secs(10);
-/// The wait after the first initiation; it doubles after each.
-const FIRST_RETRY: Duration = Duration::from_secs(2);
-/// The same, when the other party called meanwhile: a good deal longer than a message and its answer take.
+/// The wait after our first call when the other party called meanwhile: a good deal longer than a message and its answer
+/// take.
 const SECOND_CALL: Duration = Duration::from_millis(500);
 /// The first wait when the other party took its leave: it will call.
 const RETRY_AFTER_CLOSE: Duration = Duration::from_secs(30);
-/// An initiation costs a write and a publish: in the long run one is answered in this time, in a burst so many.
-const ANSWER_INTERVAL: Duration = Duration::from_millis(500);
-const ANSWER_BURST: u32 = 4;
 /// Messages sent before a session is renewed.
 const RENEW_AFTER_MESSAGES: u64 = 1 << 14;
 
@@ -75,20 +73,12 @@ pub struct Manager {
     stamps: Stamps,
     /// Whether we call, or only answer.
     calling: bool,
-    retry: Retry,
+    calls: Calls,
     attempts: VecDeque<Attempt>,
+    answered: Answers,
     answers: VecDeque<Answer>,
-    /// When the answers given so far would have been given, had each waited its turn.
-    answered_until: Instant,
     slots: Slots,
     outputs: VecDeque<Output>,
-}
-
-struct Retry {
-    at: Option<Instant>,
-    wait: Duration,
-    /// The longest wait.
-    cap: Duration,
 }
 
 impl Manager {
@@ -104,9 +94,9 @@ impl Manager {
             data: Zeroizing::default(),
             stamps,
             calling: false,
-            retry: Retry { at: None, wait: FIRST_RETRY, cap: Self::LONGEST_WAIT },
-            answered_until: Instant::default(),
+            calls: Calls::new(Self::LONGEST_WAIT),
             attempts: VecDeque::new(),
+            answered: Answers::default(),
             answers: VecDeque::new(),
             slots: Slots::default(),
             outputs: VecDeque::new(),
@@ -127,27 +117,27 @@ impl Manager {
     pub fn connect_after(&mut self, now: Now, wait: Duration) {
         self.calling = true;
         if self.slots.current.is_none() {
-            self.retry_after(now, wait);
+            self.calls.begin(now.instant + wait);
         }
     }
 
     /// The longest wait between two calls from the next one on, give or take a fifth.
     pub fn set_longest_wait(&mut self, cap: Duration) {
-        self.retry.cap = cap;
+        self.calls.set_longest_wait(cap);
     }
 
     /// Makes a new session even though there is one.
     pub fn renew(&mut self, now: Now) {
         if !self.slots.renewing {
             self.slots.renewing = true;
-            self.retry_soon(now);
+            self.calls.begin(now.instant);
         }
     }
 
     /// The network is back: whatever waits for its next try tries now.
     pub fn handle_network_up(&mut self, now: Now) {
-        if self.retry.at.is_some() {
-            self.retry_soon(now);
+        if self.calls.next().is_some() {
+            self.calls.begin(now.instant);
         }
     }
 
@@ -171,7 +161,7 @@ impl Manager {
     /// Ends every session, telling the other party inside the current one, and stops calling.
     pub fn close(&mut self) {
         self.calling = false;
-        self.retry.at = None;
+        self.calls.pause();
         self.attempts.clear();
         self.answers.clear();
         for mut live in self.slots.clear() {
@@ -211,7 +201,7 @@ impl Manager {
 
     /// When to call [`Self::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.retry.at.into_iter().chain(self.slots.deadlines()).min()
+        self.calls.next().into_iter().chain(self.slots.deadlines()).min()
     }
 
     /// Does what is due.
@@ -225,7 +215,7 @@ impl Manager {
                     self.forget(&live);
                     let wants_one = self.calling && self.slots.current.is_none();
                     if wants_one || self.slots.renewing {
-                        self.retry_soon(now);
+                        self.calls.begin(now.instant);
                     }
                 }
                 Slot::Previous(live) => self.forget(&live),
@@ -239,7 +229,7 @@ impl Manager {
         if self.slots.renewal_due(now.instant) {
             self.renew(now);
         }
-        if self.retry.at.is_some_and(|at| at <= now.instant) {
+        if self.calls.are_due(now.instant) {
             self.start_attempt(now, rng);
         }
     }
@@ -287,11 +277,10 @@ impl Manager {
             .attempts
             .back()
             .is_some_and(|attempt| now.instant.saturating_since(attempt.started) < GLARE_PRIORITY);
-        let too_many = self.answered_until > now.instant + ANSWER_INTERVAL * (ANSWER_BURST - 1);
         if priority && ours_is_fresh {
             return self.call_again_soon();
         }
-        if too_many {
+        if self.answered.are_too_many(now.instant) {
             return;
         }
         let Some((answer, second)) = Answer::start(&self.link, rng, &self.boot, initiation, payload) else {
@@ -300,10 +289,8 @@ impl Manager {
         if !priority {
             self.attempts.clear();
         }
-        if self.retry.at.is_some() {
-            self.retry.at = Some(now.instant + GLARE_PRIORITY);
-        }
-        self.answered_until = self.answered_until.max(now.instant) + ANSWER_INTERVAL;
+        self.calls.postpone(now.instant + GLARE_PRIORITY);
+        self.answered.given(now.instant);
         self.stamps.seen = initiation.stamp;
         self.outputs.push_back(Output::Save(self.stamps));
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: second });
@@ -313,16 +300,16 @@ impl Manager {
     /// The other party calls, too: it is there, but may not have been when we called first.
     fn call_again_soon(&mut self) {
         if self.attempts.len() == 1
-            && let (Some(first), Some(at)) = (self.attempts.front(), &mut self.retry.at)
+            && let Some(first) = self.attempts.front()
         {
-            *at = (*at).min(first.started + SECOND_CALL);
+            self.calls.hasten(first.started + SECOND_CALL);
         }
     }
 
     /// The second message of a handshake of ours: the third goes out, and again until it is answered.
     fn handle_reply(&mut self, now: Now, outcome: Outcome) {
         self.attempts.clear();
-        self.retry.at = None;
+        self.calls.pause();
         if let Some(replaced) = self.slots.next.take() {
             self.forget(&replaced);
         }
@@ -348,8 +335,7 @@ impl Manager {
     fn establish(&mut self, live: Live, data: Zeroizing<Vec<u8>>) -> bool {
         self.attempts.clear();
         self.answers.clear();
-        self.retry.at = None;
-        self.retry.wait = FIRST_RETRY;
+        self.calls.end();
         let (session, role) = (live.session.id(), live.role);
         if let Some(dropped) = self.slots.establish(&self.link, live) {
             self.forget(&dropped);
@@ -409,28 +395,17 @@ impl Manager {
         self.outputs.push_back(Output::Save(self.stamps));
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload });
         push_bounded(&mut self.attempts, attempt);
-        let wait = self.retry.wait.min(self.retry.cap);
-        self.retry.at = Some(now.instant + jittered(wait, rng));
-        self.retry.wait = wait * 2;
-    }
-
-    fn retry_soon(&mut self, now: Now) {
-        self.retry_after(now, Duration::ZERO);
-    }
-
-    fn retry_after(&mut self, now: Now, wait: Duration) {
-        self.retry.at = Some(now.instant + wait);
-        self.retry.wait = FIRST_RETRY;
+        self.calls.made(now.instant, rng);
     }
 
     fn close_event(&mut self, now: Now, reason: CloseReason) {
         self.outputs.push_back(Output::Event(Event::Closed(reason)));
         // A renewal under way has nothing left to succeed.
         self.slots.renewing = false;
-        self.retry.at = None;
+        self.calls.pause();
         if self.calling {
             let wait = if reason == CloseReason::ByPeer { RETRY_AFTER_CLOSE } else { Duration::ZERO };
-            self.retry_after(now, wait);
+            self.calls.begin(now.instant + wait);
         }
     }
 
@@ -455,10 +430,4 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
         queue.pop_front();
     }
     queue.push_back(item);
-}
-
-/// `wait` give or take a fifth.
-fn jittered(wait: Duration, rng: &mut dyn CryptoRng) -> Duration {
-    let share = f64::from(rng.next_u32()) / f64::from(u32::MAX);
-    wait.mul_f64(0.8 + 0.4 * share)
 }
