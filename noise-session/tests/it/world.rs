@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// A process takes a moment to start; calls that follow each other faster than that are not answered.
+    /// A process takes a moment to start: long enough that calls of one after the other are not too many to be answered.
     pub(crate) fn restart(&mut self, side: usize) {
         self.now += Duration::from_secs(1);
         let link = links().into_iter().nth(side).unwrap();
