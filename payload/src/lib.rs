@@ -1,0 +1,1 @@
+//! 26/WAKU2-PAYLOAD version 1: encrypted and signed message payloads.
