@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::peers::Backoff;
 use crate::relay::Validator;
-use crate::{Keypair, Multiaddr, Sharding};
+use crate::{FilterConfig, Keypair, LightpushConfig, Multiaddr, PeerExchangeConfig, Sharding, StoreConfig};
 
 /// Largest gossipsub RPC a node sends, in bytes: what nwaku reads at most.
 pub const DEFAULT_MAX_RPC_SIZE: usize = waku_proto::relay::MAX_RPC_SIZE;
@@ -54,6 +54,17 @@ pub struct Config {
     pub subscription_queue_len: usize,
     /// Time between two pings of a peer; [`DEFAULT_PING_INTERVAL`].
     pub ping_interval: Duration,
+    /// Relays (11/WAKU2-RELAY); true by default. Without it the node is a light client, or a service node
+    /// for what it has already: it publishes through lightpush and receives through filter.
+    pub relay: bool,
+    /// Serves 12/WAKU2-FILTER; off by default.
+    pub filter: Option<FilterConfig>,
+    /// Serves LIGHTPUSH, if the node relays; off by default.
+    pub lightpush: Option<LightpushConfig>,
+    /// Serves 13/WAKU2-STORE; off by default.
+    pub store: Option<StoreConfig>,
+    /// Serves 34/WAKU2-PEER-EXCHANGE; off by default.
+    pub peer_exchange: Option<PeerExchangeConfig>,
     /// Judges messages beyond their structure, for example by their rate limit proof.
     pub validator: Option<Arc<dyn Validator>>,
 }
@@ -76,6 +87,11 @@ impl Config {
             max_rpc_size: DEFAULT_MAX_RPC_SIZE,
             subscription_queue_len: DEFAULT_SUBSCRIPTION_QUEUE_LEN,
             ping_interval: DEFAULT_PING_INTERVAL,
+            relay: true,
+            filter: None,
+            lightpush: None,
+            store: None,
+            peer_exchange: None,
             validator: None,
         }
     }

@@ -19,13 +19,18 @@
 
 mod config;
 mod envelope;
+mod filter;
+mod lightpush;
 mod metadata;
 mod metrics;
 mod net;
 mod node;
+mod peer_exchange;
 pub mod peers;
+mod rate_limit;
 pub mod relay;
 mod sharding;
+mod store;
 
 pub use libp2p::{Multiaddr, PeerId};
 pub use waku_proto::{self as proto, Bytes, ContentTopic, MessageHash, PubsubTopic, Shard, WakuMessage};
@@ -35,13 +40,19 @@ pub use config::{
     DEFAULT_SUBSCRIPTION_QUEUE_LEN, MAX_RPC_OVERHEAD,
 };
 pub use envelope::{Delivery, Envelope};
+pub use filter::FilterConfig;
+pub use lightpush::LightpushConfig;
 pub use metadata::MetadataRefusal;
 pub use metrics::MetricsSnapshot;
+pub use net::exchange::AskError;
 pub use net::keypair::{InvalidSecret, Keypair};
 pub use net::listen::ListenError;
 pub use node::{Node, SpawnError, Stopped};
+pub use peer_exchange::PeerExchangeConfig;
 pub use peers::{PeerInfo, PeerList, Peers};
+pub use rate_limit::{Rate, RateLimit};
 pub use relay::{
     Filter, PublishError, PublishReceipt, Relay, RelaySubscription, SubscribeError, Validator, Verdict,
 };
 pub use sharding::{RoutingError, Sharding};
+pub use store::StoreConfig;

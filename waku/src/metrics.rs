@@ -1,6 +1,9 @@
 //! What a node counts. Plain counters; what to do with them is for the program.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::net::exchange::ExchangeMetrics;
 
 /// Declares the counters, and a snapshot with the same fields.
 macro_rules! counters {
@@ -59,11 +62,81 @@ counters! {
     metadata_refused = "waku_metadata_refused_total",
     /// Peers disconnected over their score: `waku_peers_graylisted_total`.
     peers_graylisted = "waku_peers_graylisted_total",
+    /// Requests that came for filter: `waku_filter_requests_total`.
+    filter_requests = "waku_filter_requests_total",
+    /// Of these, those over the rate limit: `waku_filter_requests_limited_total`.
+    filter_requests_limited = "waku_filter_requests_limited_total",
+    /// Of these, those the full inbox had no room for: `waku_filter_requests_overflowed_total`.
+    filter_requests_overflowed = "waku_filter_requests_overflowed_total",
+    /// Streams for filter that brought no request or took no answer: `waku_filter_requests_failed_total`.
+    filter_requests_failed = "waku_filter_requests_failed_total",
+    /// Requests that came for lightpush: `waku_lightpush_requests_total`.
+    lightpush_requests = "waku_lightpush_requests_total",
+    /// Of these, those over the rate limit: `waku_lightpush_requests_limited_total`.
+    lightpush_requests_limited = "waku_lightpush_requests_limited_total",
+    /// Of these, those the full inbox had no room for: `waku_lightpush_requests_overflowed_total`.
+    lightpush_requests_overflowed = "waku_lightpush_requests_overflowed_total",
+    /// Streams for lightpush that brought no request or took no answer: `waku_lightpush_requests_failed_total`.
+    lightpush_requests_failed = "waku_lightpush_requests_failed_total",
+    /// Requests that came for store: `waku_store_requests_total`.
+    store_requests = "waku_store_requests_total",
+    /// Of these, those over the rate limit: `waku_store_requests_limited_total`.
+    store_requests_limited = "waku_store_requests_limited_total",
+    /// Of these, those the full inbox had no room for: `waku_store_requests_overflowed_total`.
+    store_requests_overflowed = "waku_store_requests_overflowed_total",
+    /// Streams for store that brought no request or took no answer: `waku_store_requests_failed_total`.
+    store_requests_failed = "waku_store_requests_failed_total",
+    /// Requests that came for peer exchange: `waku_peer_exchange_requests_total`.
+    peer_exchange_requests = "waku_peer_exchange_requests_total",
+    /// Of these, those over the rate limit: `waku_peer_exchange_requests_limited_total`.
+    peer_exchange_requests_limited = "waku_peer_exchange_requests_limited_total",
+    /// Of these, those the full inbox had no room for: `waku_peer_exchange_requests_overflowed_total`.
+    peer_exchange_requests_overflowed = "waku_peer_exchange_requests_overflowed_total",
+    /// Streams for peer exchange that brought no request or took no answer: `waku_peer_exchange_requests_failed_total`.
+    peer_exchange_requests_failed = "waku_peer_exchange_requests_failed_total",
 }
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+impl Metrics {
+    pub(crate) fn filter_exchange(&self) -> ExchangeMetrics {
+        ExchangeMetrics {
+            requests: self.filter_requests.clone(),
+            limited: self.filter_requests_limited.clone(),
+            overflowed: self.filter_requests_overflowed.clone(),
+            failed: self.filter_requests_failed.clone(),
+        }
+    }
+
+    pub(crate) fn lightpush_exchange(&self) -> ExchangeMetrics {
+        ExchangeMetrics {
+            requests: self.lightpush_requests.clone(),
+            limited: self.lightpush_requests_limited.clone(),
+            overflowed: self.lightpush_requests_overflowed.clone(),
+            failed: self.lightpush_requests_failed.clone(),
+        }
+    }
+
+    pub(crate) fn store_exchange(&self) -> ExchangeMetrics {
+        ExchangeMetrics {
+            requests: self.store_requests.clone(),
+            limited: self.store_requests_limited.clone(),
+            overflowed: self.store_requests_overflowed.clone(),
+            failed: self.store_requests_failed.clone(),
+        }
+    }
+
+    pub(crate) fn peer_exchange_exchange(&self) -> ExchangeMetrics {
+        ExchangeMetrics {
+            requests: self.peer_exchange_requests.clone(),
+            limited: self.peer_exchange_requests_limited.clone(),
+            overflowed: self.peer_exchange_requests_overflowed.clone(),
+            failed: self.peer_exchange_requests_failed.clone(),
+        }
+    }
+}
+
+/// A number that only grows. A clone counts on the same number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counter(Arc<AtomicU64>);
 
 impl Counter {
     pub(crate) fn add(&self, n: u64) {

@@ -13,6 +13,7 @@ use crate::net::command::Command;
 use crate::net::driver::{Driver, Inputs, Views};
 use crate::net::listen::ListenError;
 use crate::net::router::Router;
+use crate::net::services::{Askers, Inboxes, Services};
 use crate::net::transport::{self, TransportError, with_peer_id};
 use crate::peers::{AddPeerError, PeerList};
 use crate::relay::pool::{Judge, Pool};
@@ -66,7 +67,9 @@ pub struct Node {
 pub(crate) struct Shared {
     pub(crate) sharding: Sharding,
     pub(crate) max_rpc_size: usize,
+    pub(crate) relays: bool,
     pub(crate) judge: Option<Judge>,
+    pub(crate) askers: Askers,
     pub(crate) peers: watch::Receiver<PeerList>,
     peer_id: PeerId,
     addresses: watch::Receiver<Vec<Multiaddr>>,
@@ -79,8 +82,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) async fn command(&self, command: Command) -> Result<(), Stopped> {
-        self.commands.send(command).await.map_err(|_| Stopped)
+    pub(crate) async fn command(&self, command: impl Into<Command>) -> Result<(), Stopped> {
+        self.commands.send(command.into()).await.map_err(|_| Stopped)
     }
 }
 
@@ -110,7 +113,8 @@ impl Node {
             None => (None, mpsc::channel(1).1),
         };
         let router = Router::new(&config, pool, Arc::clone(&metrics));
-        let swarm = transport::swarm(config.keypair.clone(), Behaviour::new(&config))?;
+        let (services, askers, inboxes) = Services::new(&config, &metrics);
+        let swarm = transport::swarm(config.keypair.clone(), Behaviour::new(&config, services))?;
         let views = Views { peers: peers_view, addresses: addresses_view };
         let mut driver = Driver::new(swarm, router, views, Arc::clone(&metrics));
         start(&mut driver, &config).await?;
@@ -124,7 +128,9 @@ impl Node {
         let shared = Shared {
             sharding: config.sharding,
             max_rpc_size: config.max_rpc_size,
+            relays: config.relay,
             judge,
+            askers,
             peers,
             peer_id,
             addresses,
@@ -134,7 +140,15 @@ impl Node {
             stop,
             stopped,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let node = Self { shared: Arc::new(shared) };
+        node.serve(inboxes);
+        Ok(node)
+    }
+
+    /// Starts the services whose requests come out of these inboxes.
+    fn serve(&self, inboxes: Inboxes) {
+        let Inboxes { filter_subscribe, lightpush, lightpush_v2, store, peer_exchange } = inboxes;
+        drop((filter_subscribe, lightpush, lightpush_v2, store, peer_exchange));
     }
 
     /// Closes the listeners and all connections, and returns when the node has ended. The ports are then
@@ -183,9 +197,7 @@ impl Node {
 /// Brings a driver into the state a node begins with.
 async fn start(driver: &mut Driver, config: &Config) -> Result<(), SpawnError> {
     // Shards first: the first peer asks for them at once.
-    for shard in config.sharding.subscribed() {
-        driver.pin(&shard.into());
-    }
+    driver.pin(config.sharding.subscribed());
     driver.listen(&config.listen_addresses).await?;
     for address in &config.static_peers {
         match driver.add_static_peer(address.clone()) {

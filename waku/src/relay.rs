@@ -6,6 +6,7 @@ pub(crate) mod outbox;
 pub(crate) mod pool;
 pub(crate) mod queue;
 mod subscription;
+pub(crate) mod tap;
 pub(crate) mod topics;
 pub(crate) mod validate;
 
@@ -19,7 +20,7 @@ use waku_proto::message::MessageError;
 use waku_proto::{ContentTopic, EncodedMessage, MessageHash, PubsubTopic, Shard, WakuMessage, relay};
 
 use self::fan_out::Interest;
-use crate::net::command::{Command, Published, Unpublished};
+use crate::net::command::{Published, RelayCommand, Unpublished};
 use crate::node::Shared;
 use crate::sharding::{RoutingError, Sharding};
 use crate::{Envelope, Stopped};
@@ -85,6 +86,9 @@ impl Relay {
         topic: impl Into<PubsubTopic>,
         message: WakuMessage,
     ) -> Result<PublishReceipt, PublishError> {
+        if !self.node.relays {
+            return Err(PublishError::NoRelay);
+        }
         let (topic, limit) = (topic.into(), self.node.max_rpc_size);
         message.check()?;
         let message = EncodedMessage::encode(message);
@@ -101,7 +105,7 @@ impl Relay {
         }
         let hash = envelope.hash();
         let (reply, answer) = oneshot::channel();
-        self.node.command(Command::Publish { envelope, reply }).await?;
+        self.node.command(RelayCommand::Publish { envelope, reply }).await?;
         let Published { peers } = answer.await.map_err(|_| Stopped)??;
         Ok(PublishReceipt { hash, peers })
     }
@@ -114,9 +118,12 @@ impl Relay {
     /// # Errors
     /// When a content topic belongs to no pubsub topic, or the node has stopped.
     pub async fn subscribe(&self, filter: impl Into<Filter>) -> Result<RelaySubscription, SubscribeError> {
+        if !self.node.relays {
+            return Err(SubscribeError::NoRelay);
+        }
         let interest = interest(&self.node.sharding, filter.into())?;
         let (reply, answer) = oneshot::channel();
-        self.node.command(Command::Subscribe { interest, reply }).await?;
+        self.node.command(RelayCommand::Subscribe { interest, reply }).await?;
         let (id, reader) = answer.await.map_err(|_| Stopped)?;
         Ok(RelaySubscription::new(id, reader, Arc::downgrade(&self.node)))
     }
@@ -204,6 +211,9 @@ pub enum PublishError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The node does not relay ([`Config::relay`](crate::Config::relay)): publish through lightpush.
+    #[error("the node does not relay; publish through lightpush")]
+    NoRelay,
     /// No connected peer is subscribed to the topic.
     #[error("no connected peer is subscribed to the pubsub topic")]
     NoPeers,
@@ -236,6 +246,9 @@ pub enum SubscribeError {
     /// No pubsub topic belongs to a content topic.
     #[error(transparent)]
     Routing(#[from] RoutingError),
+    /// The node does not relay ([`Config::relay`](crate::Config::relay)): subscribe through filter.
+    #[error("the node does not relay; subscribe through filter")]
+    NoRelay,
     /// The node has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),

@@ -15,6 +15,7 @@ use waku_proto::Shard;
 use waku_proto::metadata::Metadata;
 
 use super::{MAX_SHARDS, MetadataProtocol, MetadataRefusal, judge_request, judge_response, limits};
+use crate::net::codec::Incoming;
 use crate::net::rpc::{self, Rpc, RpcEvent};
 
 /// What the node learns about a peer.
@@ -60,7 +61,7 @@ impl Behaviour {
     }
 
     fn ask(&mut self, peer: PeerId) {
-        let request = self.rpc.send_request(&peer, self.own_metadata());
+        let request = self.rpc.send_request(&peer, Ok(self.own_metadata()));
         self.asked.insert(request, peer);
     }
 
@@ -80,9 +81,13 @@ impl Behaviour {
         }
     }
 
-    fn on_message(&mut self, peer: PeerId, message: Message<Metadata, Metadata>) {
+    fn on_message(&mut self, peer: PeerId, message: Message<Incoming<Metadata>, Metadata>) {
         match message {
-            Message::Request { request, channel, .. } => {
+            // The stream is closed with the channel.
+            Message::Request { request: Err(error), .. } => {
+                tracing::debug!(%peer, %error, "no metadata request");
+            }
+            Message::Request { request: Ok(request), channel, .. } => {
                 // An unfit peer is answered too, so that it learns the reason. It is closed when our own
                 // question is answered, which shows that the peer has read it and knows as much.
                 if let Err(refusal) = judge_request(self.cluster, &request) {

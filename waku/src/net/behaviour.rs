@@ -2,8 +2,10 @@
 
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{identify, ping};
 
+use super::services::Services;
 use crate::relay::behaviour::{Gossipsub, gossipsub};
 use crate::{Config, metadata, peers};
 
@@ -23,12 +25,14 @@ pub(crate) struct Behaviour {
     pub(crate) identify: identify::Behaviour,
     /// Whether a peer is still there.
     pub(crate) ping: ping::Behaviour,
-    /// 11/WAKU2-RELAY.
-    pub(crate) gossipsub: Gossipsub,
+    /// 11/WAKU2-RELAY, if the node relays.
+    pub(crate) gossipsub: Toggle<Gossipsub>,
+    /// Filter, lightpush, store and peer exchange.
+    pub(crate) services: Services,
 }
 
 impl Behaviour {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, services: Services) -> Self {
         let limits = ConnectionLimits::default()
             .with_max_established(Some(config.limits.total))
             .with_max_pending_incoming(Some(config.limits.total))
@@ -42,7 +46,8 @@ impl Behaviour {
             metadata: metadata::behaviour::Behaviour::new(config.sharding.cluster()),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
-            gossipsub: gossipsub(config.max_rpc_size),
+            gossipsub: config.relay.then(|| gossipsub(config.max_rpc_size)).into(),
+            services,
         }
     }
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::{StreamProtocol, request_response};
+use thiserror::Error;
 use tokio::time::timeout;
-use waku_proto::Wire;
-use waku_proto::framing::{self, Decoder};
+use waku_proto::framing::{self, Decoder, FrameError};
+use waku_proto::{Wire, WireError};
 
 /// A protocol of one request and one response.
 pub(crate) trait Protocol: Send + Sync + 'static {
@@ -22,6 +23,18 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     type Request: Wire + Send;
     /// What the server answers.
     type Response: Wire + Send;
+}
+
+/// A request that came whole, or why it makes no sense.
+pub(crate) type Incoming<R> = Result<R, BadRequest>;
+
+/// A request that makes no sense; its sender is told so in the words of the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum BadRequest {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Message(#[from] WireError),
 }
 
 /// What a protocol's streams may take.
@@ -59,10 +72,14 @@ impl<P> Clone for Codec<P> {
 
 impl<P: Protocol> request_response::Codec for Codec<P> {
     type Protocol = StreamProtocol;
-    type Request = P::Request;
+    type Request = Incoming<P::Request>;
     type Response = P::Response;
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, stream: &mut T) -> io::Result<P::Request>
+    async fn read_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        stream: &mut T,
+    ) -> io::Result<Incoming<P::Request>>
     where
         T: AsyncRead + Unpin + Send,
     {
@@ -75,19 +92,19 @@ impl<P: Protocol> request_response::Codec for Codec<P> {
     where
         T: AsyncRead + Unpin + Send,
     {
-        within(self.limits.exchange, read(stream, &[], self.limits.max_response)).await
+        within(self.limits.exchange, read(stream, &[], self.limits.max_response)).await?.map_err(invalid)
     }
 
     async fn write_request<T>(
         &mut self,
         _: &StreamProtocol,
         stream: &mut T,
-        request: P::Request,
+        request: Incoming<P::Request>,
     ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        within(self.limits.exchange, write(stream, request.encode())).await
+        within(self.limits.exchange, write(stream, request.map_err(invalid)?.encode())).await
     }
 
     async fn write_response<T>(
@@ -110,7 +127,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
 }
 
 /// Reads one frame that begins with `start`. What follows it is of no interest.
-async fn read<T, M>(stream: &mut T, start: &[u8], limit: usize) -> io::Result<M>
+async fn read<T, M>(stream: &mut T, start: &[u8], limit: usize) -> io::Result<Incoming<M>>
 where
     T: AsyncRead + Unpin,
     M: Wire,
@@ -119,8 +136,10 @@ where
     decoder.feed(start);
     let mut piece = [0; 4096];
     loop {
-        if let Some(message) = decoder.next_message().map_err(invalid)? {
-            return M::decode(message).map_err(invalid);
+        match decoder.next_message() {
+            Ok(Some(message)) => return Ok(M::decode(message).map_err(Into::into)),
+            Ok(None) => {}
+            Err(error) => return Ok(Err(error.into())),
         }
         let read = match stream.read(&mut piece).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -162,7 +181,7 @@ mod tests {
         Codec::new(Limits { max_request, max_response: 16, first_byte: long, exchange: long, streams: 1 })
     }
 
-    async fn read_request(bytes: &[u8], limit: usize) -> io::Result<Metadata> {
+    async fn read_request(bytes: &[u8], limit: usize) -> io::Result<Incoming<Metadata>> {
         codec(limit).read_request(&ID, &mut Cursor::new(bytes)).await
     }
 
@@ -170,23 +189,22 @@ mod tests {
     async fn writes_one_frame_that_it_reads_again() {
         let metadata = Metadata { cluster: Some(1), shards: vec![0, 1] };
         let mut stream = Cursor::new(Vec::new());
-        codec(16).write_request(&ID, &mut stream, metadata.clone()).await.unwrap();
+        codec(16).write_request(&ID, &mut stream, Ok(metadata.clone())).await.unwrap();
         let bytes = stream.into_inner();
         assert_eq!(bytes, b"\x0a\x08\x01\x10\x00\x10\x01\x1a\x02\x00\x01");
-        assert_eq!(read_request(&bytes, 16).await.unwrap(), metadata);
+        assert_eq!(read_request(&bytes, 16).await.unwrap(), Ok(metadata));
     }
 
     #[tokio::test]
     async fn ignores_what_follows_the_frame() {
         let read = read_request(b"\x02\x08\x01garbage", 16).await.unwrap();
-        assert_eq!(read, Metadata { cluster: Some(1), shards: vec![] });
+        assert_eq!(read, Ok(Metadata { cluster: Some(1), shards: vec![] }));
     }
 
     #[tokio::test]
     async fn refuses_a_length_over_the_limit_before_the_message_comes() {
         // 2^34 bytes announced, none sent.
-        let error = read_request(b"\x80\x80\x80\x80\x40", 1024).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let error = read_request(b"\x80\x80\x80\x80\x40", 1024).await.unwrap().unwrap_err();
         assert_eq!(error.to_string(), "a frame of 17179869184 bytes was announced, at most 1024 are allowed");
     }
 
@@ -198,9 +216,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frame_that_is_no_message_is_an_error() {
-        let error = read_request(b"\x01\xff", 16).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    async fn a_frame_that_is_no_message_is_told_as_such() {
+        let error = read_request(b"\x01\xff", 16).await.unwrap().unwrap_err();
+        assert!(matches!(error, BadRequest::Message(WireError::Protobuf(_))), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]

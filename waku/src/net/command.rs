@@ -14,6 +14,21 @@ use crate::relay::queue::Reader;
 /// One request to the driver, most with a place for the answer. A dropped place means the node has stopped.
 #[derive(Debug)]
 pub(crate) enum Command {
+    Relay(RelayCommand),
+    AddStaticPeer {
+        address: Multiaddr,
+        reply: oneshot::Sender<Result<(), AddPeerError>>,
+    },
+    /// Answered with false when there is no such static peer.
+    RemoveStaticPeer {
+        address: Multiaddr,
+        reply: oneshot::Sender<bool>,
+    },
+}
+
+/// A request to the relay of a node that has one.
+#[derive(Debug)]
+pub(crate) enum RelayCommand {
     Publish {
         envelope: Envelope,
         reply: oneshot::Sender<Result<Published, Unpublished>>,
@@ -28,15 +43,12 @@ pub(crate) enum Command {
         change: TopicChange,
         reply: oneshot::Sender<bool>,
     },
-    AddStaticPeer {
-        address: Multiaddr,
-        reply: oneshot::Sender<Result<(), AddPeerError>>,
-    },
-    /// Answered with false when there is no such static peer.
-    RemoveStaticPeer {
-        address: Multiaddr,
-        reply: oneshot::Sender<bool>,
-    },
+}
+
+impl From<RelayCommand> for Command {
+    fn from(command: RelayCommand) -> Self {
+        Self::Relay(command)
+    }
 }
 
 #[derive(Debug)]

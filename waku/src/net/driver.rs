@@ -13,10 +13,10 @@ use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use waku_proto::PubsubTopic;
+use waku_proto::{PubsubTopic, Shard};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
-use super::command::Command;
+use super::command::{Command, RelayCommand};
 use super::router::{Origin, Router};
 use super::transport::is_dialable;
 use crate::metadata;
@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::peers::book::Book;
 use crate::peers::dial_error::innermost;
 use crate::peers::{AddPeerError, Direction, DisconnectReason, PeerList, peer_id_of, static_peer_info};
-use crate::relay::behaviour::GRAYLIST_THRESHOLD;
+use crate::relay::behaviour::{GRAYLIST_THRESHOLD, Gossipsub};
 use crate::relay::pool::Judged;
 
 /// Commands and verdicts handled in a row before the swarm gets its turn.
@@ -84,10 +84,21 @@ impl Driver {
         }
     }
 
-    /// Subscribes for as long as the node runs.
-    pub(crate) fn pin(&mut self, topic: &PubsubTopic) {
-        self.router.join(&mut self.swarm.behaviour_mut().gossipsub, topic);
-        self.tell_shards();
+    /// Is on these shards for as long as the node runs: subscribed to them if it relays.
+    pub(crate) fn pin(&mut self, shards: impl Iterator<Item = Shard>) {
+        if let Some((router, gossipsub)) = self.relay() {
+            for shard in shards {
+                router.join(gossipsub, &shard.into());
+            }
+            self.tell_shards();
+        } else {
+            self.swarm.behaviour_mut().metadata.set_shards(shards);
+        }
+    }
+
+    /// The relay's two halves; `None` when the node does not relay.
+    fn relay(&mut self) -> Option<(&mut Router, &mut Gossipsub)> {
+        Some((&mut self.router, self.swarm.behaviour_mut().gossipsub.as_mut()?))
     }
 
     /// Works until it is stopped, then closes everything.
@@ -106,11 +117,15 @@ impl Driver {
                 }
                 Some(judged) = inputs.verdicts.recv(), if budget > 0 => {
                     budget -= 1;
-                    self.router.on_judged(&mut self.swarm.behaviour_mut().gossipsub, &judged);
+                    if let Some((router, gossipsub)) = self.relay() {
+                        router.on_judged(gossipsub, &judged);
+                    }
                 }
                 () = readers_gone.notified() => {
-                    self.router.sweep(&mut self.swarm.behaviour_mut().gossipsub);
-                    self.tell_shards();
+                    if let Some((router, gossipsub)) = self.relay() {
+                        router.sweep(gossipsub);
+                        self.tell_shards();
+                    }
                 }
                 // Before the swarm, which a flood keeps busy.
                 _ = score_check.tick() => self.drop_graylisted(),
@@ -131,27 +146,8 @@ impl Driver {
 
     fn on_command(&mut self, command: Command) {
         // A reply nobody waits for is no error: the caller gave up.
-        let behaviour = self.swarm.behaviour_mut();
         match command {
-            Command::Publish { envelope, reply } => {
-                let peers: Vec<PeerId> = self.book.subscribers(envelope.pubsub_topic()).collect();
-                let outcome = self.router.publish(&mut behaviour.gossipsub, &envelope, &peers);
-                if outcome.is_ok() {
-                    self.published = Some(Instant::now());
-                }
-                let _ = reply.send(outcome);
-            }
-            Command::Subscribe { interest, reply } => {
-                let subscription = self.router.subscribe(&mut behaviour.gossipsub, interest);
-                self.tell_shards();
-                // An unread reader is dropped here and swept away.
-                let _ = reply.send(subscription);
-            }
-            Command::ChangeTopics { id, change, reply } => {
-                let is_changed = self.router.change_topics(&mut behaviour.gossipsub, id, change);
-                self.tell_shards();
-                let _ = reply.send(is_changed);
-            }
+            Command::Relay(command) => self.on_relay_command(command),
             Command::AddStaticPeer { address, reply } => {
                 let outcome = self.add_static_peer(address);
                 // Whoever looks after the answer sees the change.
@@ -162,6 +158,34 @@ impl Driver {
                 let is_removed = self.remove_static_peer(&address);
                 self.show_peers();
                 let _ = reply.send(is_removed);
+            }
+        }
+    }
+
+    fn on_relay_command(&mut self, command: RelayCommand) {
+        // The handle of a node that does not relay sends none.
+        let Some(gossipsub) = self.swarm.behaviour_mut().gossipsub.as_mut() else {
+            return;
+        };
+        match command {
+            RelayCommand::Publish { envelope, reply } => {
+                let peers: Vec<PeerId> = self.book.subscribers(envelope.pubsub_topic()).collect();
+                let outcome = self.router.publish(gossipsub, &envelope, &peers);
+                if outcome.is_ok() {
+                    self.published = Some(Instant::now());
+                }
+                let _ = reply.send(outcome);
+            }
+            RelayCommand::Subscribe { interest, reply } => {
+                let subscription = self.router.subscribe(gossipsub, interest);
+                self.tell_shards();
+                // An unread reader is dropped here and swept away.
+                let _ = reply.send(subscription);
+            }
+            RelayCommand::ChangeTopics { id, change, reply } => {
+                let is_changed = self.router.change_topics(gossipsub, id, change);
+                self.tell_shards();
+                let _ = reply.send(is_changed);
             }
         }
     }
@@ -248,15 +272,16 @@ impl Driver {
             }
             BehaviourEvent::Peers(_) => self.peers_changed = true,
             BehaviourEvent::Identify(_) => {}
-            BehaviourEvent::Limits(never) => match never {},
+            BehaviourEvent::Limits(never) | BehaviourEvent::Services(never) => match never {},
         }
     }
 
     fn on_gossipsub_event(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
-                let gossipsub = &mut self.swarm.behaviour_mut().gossipsub;
-                self.router.on_message(gossipsub, &message_id, propagation_source, message);
+                if let Some((router, gossipsub)) = self.relay() {
+                    router.on_message(gossipsub, &message_id, propagation_source, message);
+                }
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
                 if let Ok(topic) = topic.as_str().parse() {
@@ -300,7 +325,9 @@ impl Driver {
 
     /// Gossipsub ignores peers of the worst scores, but keeps them connected.
     fn drop_graylisted(&mut self) {
-        let gossipsub = &self.swarm.behaviour().gossipsub;
+        let Some(gossipsub) = self.swarm.behaviour().gossipsub.as_ref() else {
+            return;
+        };
         let scores =
             self.book.peers().filter_map(|peer| Some((peer.peer_id, gossipsub.peer_score(&peer.peer_id)?)));
         let graylisted: Vec<_> = scores.filter(|(_, score)| *score < GRAYLIST_THRESHOLD).collect();

@@ -16,6 +16,7 @@ use crate::relay::fan_out::{FanOut, Interest, SubscriptionId};
 use crate::relay::outbox::Outbox;
 use crate::relay::pool::{Judged, Pool};
 use crate::relay::queue::{Reader, queue};
+use crate::relay::tap::Tap;
 use crate::relay::topics::TopicUsers;
 use crate::relay::validate;
 use crate::{Config, Envelope, Verdict};
@@ -32,6 +33,7 @@ pub(crate) struct Origin {
 pub(crate) struct Router {
     local: PeerId,
     fan_out: FanOut,
+    taps: Vec<Box<dyn Tap>>,
     topics: TopicUsers,
     outbox: Outbox,
     validators: Option<Pool<Origin>>,
@@ -46,6 +48,7 @@ impl Router {
         Self {
             local: config.keypair.peer_id(),
             fan_out: FanOut::default(),
+            taps: Vec::new(),
             topics: TopicUsers::default(),
             outbox: Outbox::default(),
             validators,
@@ -54,6 +57,11 @@ impl Router {
             readers_gone: Arc::default(),
             metrics,
         }
+    }
+
+    /// Hands every message to this tap from now on.
+    pub(crate) fn add_tap(&mut self, tap: impl Tap + 'static) {
+        self.taps.push(Box::new(tap));
     }
 
     /// Notified when [`Router::sweep`] has something to do.
@@ -137,6 +145,9 @@ impl Router {
 
     fn deliver(&self, envelope: &Envelope) {
         self.metrics.relay_reader_missed.add(self.fan_out.deliver(envelope));
+        for tap in &self.taps {
+            tap.push(envelope);
+        }
     }
 
     /// Publishes a message of our own; `peers` are those subscribed to its topic.

@@ -6,20 +6,29 @@ use std::iter;
 use libp2p::StreamProtocol;
 use libp2p::request_response::{self, ProtocolSupport};
 
-use super::codec::{Codec, Limits, Protocol};
+use super::codec::{Codec, Incoming, Limits, Protocol};
 
 /// Client and server of protocol `P`.
 pub(crate) type Rpc<P> = request_response::Behaviour<Codec<P>>;
 
 /// What happens on an [`Rpc`].
-pub(crate) type RpcEvent<P> = request_response::Event<<P as Protocol>::Request, <P as Protocol>::Response>;
+pub(crate) type RpcEvent<P> =
+    request_response::Event<Incoming<<P as Protocol>::Request>, <P as Protocol>::Response>;
 
 /// Client and server of protocol `P`.
 pub(crate) fn behaviour<P: Protocol>(limits: Limits) -> Rpc<P> {
+    build(limits, ProtocolSupport::Full)
+}
+
+/// Client of protocol `P`: peers are not told that it is spoken.
+pub(crate) fn client<P: Protocol>(limits: Limits) -> Rpc<P> {
+    build(limits, ProtocolSupport::Outbound)
+}
+
+fn build<P: Protocol>(limits: Limits, support: ProtocolSupport) -> Rpc<P> {
     // The codec keeps the finer times; this one ends what hangs between them.
     let config = request_response::Config::default()
         .with_request_timeout(limits.first_byte + 2 * limits.exchange)
         .with_max_concurrent_streams(limits.streams);
-    let protocol = iter::once((StreamProtocol::new(P::ID), ProtocolSupport::Full));
-    Rpc::with_codec(Codec::new(limits), protocol, config)
+    Rpc::with_codec(Codec::new(limits), iter::once((StreamProtocol::new(P::ID), support)), config)
 }

@@ -13,7 +13,7 @@ use waku_proto::ContentTopic;
 use super::fan_out::SubscriptionId;
 use super::queue::Reader;
 use super::routes;
-use crate::net::command::{Command, TopicChange};
+use crate::net::command::{RelayCommand, TopicChange};
 use crate::node::Shared;
 use crate::sharding::RoutingError;
 use crate::{Delivery, Stopped};
@@ -69,7 +69,7 @@ impl RelaySubscription {
 
     async fn change(&self, node: &Arc<Shared>, change: TopicChange) -> Result<(), ChangeTopicsError> {
         let (reply, answer) = oneshot::channel();
-        node.command(Command::ChangeTopics { id: self.id, change, reply }).await?;
+        node.command(RelayCommand::ChangeTopics { id: self.id, change, reply }).await?;
         if answer.await.map_err(|_| Stopped)? { Ok(()) } else { Err(ChangeTopicsError::WholeTopic) }
     }
 }

@@ -1,0 +1,100 @@
+//! The protocols of one request and one response, as they are mounted on the swarm.
+
+use std::convert::Infallible;
+
+use libp2p::swarm::NetworkBehaviour;
+use tokio::sync::mpsc;
+
+use super::codec::Limits;
+use super::exchange::{Asker, Exchange, ExchangeMetrics, Inbound, Served};
+use crate::filter::SubscribeProtocol;
+use crate::lightpush::{LightpushProtocol, LightpushV2Protocol};
+use crate::metrics::Metrics;
+use crate::peer_exchange::PeerExchangeProtocol;
+use crate::rate_limit::RateLimit;
+use crate::store::StoreProtocol;
+use crate::{Config, filter, lightpush, peer_exchange, store};
+
+/// The service protocols on the swarm. None of them has anything to tell the driver.
+#[derive(NetworkBehaviour)]
+#[behaviour(to_swarm = "Infallible")]
+pub(crate) struct Services {
+    filter_subscribe: Exchange<SubscribeProtocol>,
+    lightpush: Exchange<LightpushProtocol>,
+    lightpush_v2: Exchange<LightpushV2Protocol>,
+    store: Exchange<StoreProtocol>,
+    peer_exchange: Exchange<PeerExchangeProtocol>,
+}
+
+/// The clients' ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Askers {
+    pub(crate) filter_subscribe: Asker<SubscribeProtocol>,
+    pub(crate) lightpush: Asker<LightpushProtocol>,
+    pub(crate) lightpush_v2: Asker<LightpushV2Protocol>,
+    pub(crate) store: Asker<StoreProtocol>,
+    pub(crate) peer_exchange: Asker<PeerExchangeProtocol>,
+}
+
+/// The services' ends, of what is served.
+#[derive(Debug)]
+pub(crate) struct Inboxes {
+    pub(crate) filter_subscribe: Option<mpsc::Receiver<Inbound<SubscribeProtocol>>>,
+    pub(crate) lightpush: Option<mpsc::Receiver<Inbound<LightpushProtocol>>>,
+    pub(crate) lightpush_v2: Option<mpsc::Receiver<Inbound<LightpushV2Protocol>>>,
+    pub(crate) store: Option<mpsc::Receiver<Inbound<StoreProtocol>>>,
+    pub(crate) peer_exchange: Option<mpsc::Receiver<Inbound<PeerExchangeProtocol>>>,
+}
+
+/// One protocol, served if it has a rate limit.
+fn mount<P: Served>(
+    limits: Limits,
+    served: Option<RateLimit>,
+    metrics: ExchangeMetrics,
+) -> (Exchange<P>, Asker<P>, Option<mpsc::Receiver<Inbound<P>>>) {
+    match served {
+        Some(rate_limit) => {
+            let (exchange, asker, inbox) = Exchange::server(limits, rate_limit, metrics);
+            (exchange, asker, Some(inbox))
+        }
+        None => {
+            let (exchange, asker) = Exchange::client(limits);
+            (exchange, asker, None)
+        }
+    }
+}
+
+impl Services {
+    pub(crate) fn new(config: &Config, metrics: &Metrics) -> (Self, Askers, Inboxes) {
+        let size = config.max_rpc_size;
+        let served = config.filter.as_ref().map(|filter| filter.rate_limit);
+        let (filter_subscribe, ask_filter, filter_inbox) =
+            mount(filter::limits(), served, metrics.filter_exchange());
+        let served = config.lightpush.as_ref().filter(|_| config.relay).map(|lightpush| lightpush.rate_limit);
+        let (lightpush, ask_lightpush, lightpush_inbox) =
+            mount(lightpush::limits(size), served, metrics.lightpush_exchange());
+        let (lightpush_v2, ask_lightpush_v2, lightpush_v2_inbox) =
+            mount(lightpush::limits(size), served, metrics.lightpush_exchange());
+        let served = config.store.as_ref().map(|store| store.rate_limit);
+        let (store, ask_store, store_inbox) = mount(store::limits(size), served, metrics.store_exchange());
+        let served = config.peer_exchange.as_ref().map(|exchange| exchange.rate_limit);
+        let (peer_exchange, ask_peer_exchange, peer_exchange_inbox) =
+            mount(peer_exchange::limits(), served, metrics.peer_exchange_exchange());
+        let services = Self { filter_subscribe, lightpush, lightpush_v2, store, peer_exchange };
+        let askers = Askers {
+            filter_subscribe: ask_filter,
+            lightpush: ask_lightpush,
+            lightpush_v2: ask_lightpush_v2,
+            store: ask_store,
+            peer_exchange: ask_peer_exchange,
+        };
+        let inboxes = Inboxes {
+            filter_subscribe: filter_inbox,
+            lightpush: lightpush_inbox,
+            lightpush_v2: lightpush_v2_inbox,
+            store: store_inbox,
+            peer_exchange: peer_exchange_inbox,
+        };
+        (services, askers, inboxes)
+    }
+}
