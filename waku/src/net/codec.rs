@@ -218,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn a_frame_that_is_no_message_is_told_as_such() {
         let error = read_request(b"\x01\xff", 16).await.unwrap().unwrap_err();
-        assert!(matches!(error, BadRequest::Message(WireError::Protobuf(_))), "{error:?}");
+        assert!(matches!(error, BadRequest::Message(WireError::Malformed(_))), "{error:?}");
     }
 
     #[tokio::test(start_paused = true)]
