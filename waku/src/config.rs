@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::peers::Backoff;
 use crate::relay::Validator;
-use crate::{FilterConfig, Keypair, LightpushConfig, Multiaddr, PeerExchangeConfig, Sharding, StoreConfig};
+use crate::{
+    FilterConfig, Keypair, LightpushConfig, Multiaddr, Nat, PeerExchangeConfig, Sharding, StoreConfig, Tls,
+};
 
 /// Largest gossipsub RPC a node sends, in bytes: what nwaku reads at most.
 pub const DEFAULT_MAX_RPC_SIZE: usize = waku_proto::relay::MAX_RPC_SIZE;
@@ -35,9 +37,14 @@ pub struct Config {
     pub keypair: Keypair,
     /// Cluster, shards and the rule for content topics.
     pub sharding: Sharding,
-    /// Addresses to listen on: `/ip4|ip6/…/tcp/…`, with `/ws` after it for WebSocket. Port 0 takes a free
-    /// one. None by default: the node then only dials.
+    /// Addresses to listen on: `/ip4|ip6/…/tcp/…`, with `/ws` after it for WebSocket or `/tls/ws` for secure
+    /// WebSocket, and `/ip4|ip6/…/udp/…/quic-v1`. Port 0 takes a free one. None by default: the node then
+    /// only dials.
     pub listen_addresses: Vec<Multiaddr>,
+    /// Certificates for secure WebSocket.
+    pub tls: Tls,
+    /// How the node is reached when it has no public address.
+    pub nat: Nat,
     /// Peers to stay connected to, with or without `/p2p/…`.
     pub static_peers: Vec<Multiaddr>,
     /// How peers that cannot be reached are tried again.
@@ -80,6 +87,8 @@ impl Config {
             keypair,
             sharding,
             listen_addresses: Vec::new(),
+            tls: Tls::default(),
+            nat: Nat::default(),
             static_peers: Vec::new(),
             reconnect: Backoff::default(),
             agent: DEFAULT_AGENT.to_owned(),

@@ -47,6 +47,8 @@ pub use metrics::MetricsSnapshot;
 pub use net::exchange::AskError;
 pub use net::keypair::{InvalidSecret, Keypair};
 pub use net::listen::ListenError;
+pub use net::nat::{Nat, Reachability};
+pub use net::tls::{Tls, TlsError};
 pub use node::{Node, SpawnError, Stopped};
 pub use peer_exchange::PeerExchangeConfig;
 pub use peers::{PeerInfo, PeerList, Peers};

@@ -2,20 +2,22 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::metrics::Metrics;
-use crate::net::behaviour::Behaviour;
 use crate::net::command::Command;
 use crate::net::driver::{Driver, Inputs, Views};
 use crate::net::listen::ListenError;
+use crate::net::nat::{Circuits, Reachability};
 use crate::net::router::Router;
 use crate::net::services::{Askers, Inboxes, Services};
-use crate::net::transport::{self, TransportError, with_peer_id};
-use crate::peers::{AddPeerError, PeerList};
+use crate::net::tls::TlsError;
+use crate::net::transport::{self, TransportError, is_dialable, with_peer_id};
+use crate::peers::{AddPeerError, PeerList, peer_id_of};
 use crate::relay::pool::{Judge, Pool};
 use crate::{Config, MetricsSnapshot, Multiaddr, PeerId, Peers, Relay, Sharding};
 
@@ -73,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) peers: watch::Receiver<PeerList>,
     peer_id: PeerId,
     addresses: watch::Receiver<Vec<Multiaddr>>,
+    reachability: watch::Receiver<Reachability>,
     commands: mpsc::Sender<Command>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
@@ -100,6 +103,10 @@ impl Node {
 
     async fn build(config: Config) -> Result<Self, SpawnError> {
         let peer_id = config.keypair.peer_id();
+        let is_relay = |address: &&Multiaddr| is_dialable(address) && peer_id_of(address).is_some();
+        if let Some(address) = config.nat.circuit_relays.iter().find(|address| !is_relay(address)) {
+            return Err(SpawnError::CircuitRelay { address: address.clone() });
+        }
         let metrics = Arc::new(Metrics::default());
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE_LEN);
         let (peers_view, peers) = watch::channel(PeerList::default());
@@ -114,9 +121,11 @@ impl Node {
         };
         let router = Router::new(&config, pool, Arc::clone(&metrics));
         let (services, askers, inboxes) = Services::new(&config, &metrics);
-        let swarm = transport::swarm(config.keypair.clone(), Behaviour::new(&config, services))?;
-        let views = Views { peers: peers_view, addresses: addresses_view };
-        let mut driver = Driver::new(swarm, router, views, Arc::clone(&metrics));
+        let swarm = transport::swarm(&config, services)?;
+        let (reachability_view, reachability) = watch::channel(Reachability::default());
+        let views = Views { peers: peers_view, addresses: addresses_view, reachability: reachability_view };
+        let circuits = Circuits::new(&config.nat.circuit_relays, config.reconnect.clone(), Instant::now());
+        let mut driver = Driver::new(swarm, router, circuits, views, Arc::clone(&metrics));
         start(&mut driver, &config).await?;
 
         let inputs = Inputs { commands: command_queue, verdicts, stop: stop.clone() };
@@ -134,6 +143,7 @@ impl Node {
             peers,
             peer_id,
             addresses,
+            reachability,
             commands,
             metrics,
             _stop_on_drop: stop.clone().drop_guard(),
@@ -173,6 +183,17 @@ impl Node {
         with_peer_id(&self.shared.addresses.borrow(), self.shared.peer_id)
     }
 
+    /// The addresses the node listens on, watched: a place at a relay ([`Nat::circuit_relays`](crate::Nat::circuit_relays)) shows here
+    /// when it is reserved.
+    pub fn watch_listen_addresses(&self) -> watch::Receiver<Vec<Multiaddr>> {
+        self.shared.addresses.clone()
+    }
+
+    /// Whether the node can be reached from outside, watched; unknown without [`Nat::autonat`](crate::Nat::autonat).
+    pub fn watch_reachability(&self) -> watch::Receiver<Reachability> {
+        self.shared.reachability.clone()
+    }
+
     /// Cluster, shards and the rule for content topics.
     pub fn sharding(&self) -> &Sharding {
         &self.shared.sharding
@@ -198,7 +219,7 @@ impl Node {
 async fn start(driver: &mut Driver, config: &Config) -> Result<(), SpawnError> {
     // Shards first: the first peer asks for them at once.
     driver.pin(config.sharding.subscribed());
-    driver.listen(&config.listen_addresses).await?;
+    driver.listen(&config.listen_addresses, &config.tls).await?;
     for address in &config.static_peers {
         match driver.add_static_peer(address.clone()) {
             // The nodes of a fleet may share one list.
@@ -222,6 +243,15 @@ pub enum SpawnError {
     /// The system's DNS configuration cannot be read.
     #[error("the DNS configuration cannot be read: {0}")]
     Dns(io::Error),
+    /// The certificates for secure WebSocket cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A relay's address does not say who it is.
+    #[error("{address} names no relay to reserve a place at: it must be an address that ends in /p2p/…")]
+    CircuitRelay {
+        /// The address.
+        address: Multiaddr,
+    },
     /// Encryption cannot be set up with the identity.
     #[error("encryption cannot be set up: {0}")]
     Noise(String),
@@ -232,6 +262,7 @@ impl From<TransportError> for SpawnError {
         match error {
             TransportError::Dns(error) => Self::Dns(error),
             TransportError::Noise(error) => Self::Noise(error.to_string()),
+            TransportError::Tls(error) => Self::Tls(error),
         }
     }
 }

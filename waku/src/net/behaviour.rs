@@ -3,8 +3,9 @@
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, ping};
+use libp2p::{identify, ping, relay};
 
+use super::nat;
 use super::services::Services;
 use crate::relay::behaviour::{Gossipsub, gossipsub};
 use crate::{Config, metadata, peers};
@@ -29,10 +30,12 @@ pub(crate) struct Behaviour {
     pub(crate) gossipsub: Toggle<Gossipsub>,
     /// Filter, lightpush, store and peer exchange.
     pub(crate) services: Services,
+    /// Circuits, AutoNAT and hole punching.
+    pub(crate) nat: nat::Behaviour,
 }
 
 impl Behaviour {
-    pub(crate) fn new(config: &Config, services: Services) -> Self {
+    pub(crate) fn new(config: &Config, services: Services, circuit: relay::client::Behaviour) -> Self {
         let limits = ConnectionLimits::default()
             .with_max_established(Some(config.limits.total))
             .with_max_pending_incoming(Some(config.limits.total))
@@ -48,6 +51,7 @@ impl Behaviour {
             ping: ping::Behaviour::new(ping),
             gossipsub: config.relay.then(|| gossipsub(config.max_rpc_size)).into(),
             services,
+            nat: nat::Behaviour::new(config.keypair.peer_id(), &config.nat, circuit),
         }
     }
 }

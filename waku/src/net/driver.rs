@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt as _;
+use getrandom::SysRng;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
+use libp2p::{Multiaddr, PeerId, Swarm, autonat, dcutr, identify, ping, relay};
+use rand_core::UnwrapErr;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,7 @@ use waku_proto::{PubsubTopic, Shard};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::command::{Command, RelayCommand};
+use super::nat::{BehaviourEvent as NatEvent, Circuits, Reachability};
 use super::router::{Origin, Router};
 use super::transport::is_dialable;
 use crate::metadata;
@@ -44,6 +47,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct Views {
     pub(crate) peers: watch::Sender<PeerList>,
     pub(crate) addresses: watch::Sender<Vec<Multiaddr>>,
+    pub(crate) reachability: watch::Sender<Reachability>,
 }
 
 /// Where the driver's work comes from, besides the swarm.
@@ -59,6 +63,7 @@ pub(crate) struct Driver {
     pub(super) swarm: Swarm<Behaviour>,
     pub(super) listeners: Vec<ListenerId>,
     router: Router,
+    circuits: Circuits,
     book: Book,
     views: Views,
     /// The peers are not as last shown.
@@ -70,11 +75,18 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(swarm: Swarm<Behaviour>, router: Router, views: Views, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        swarm: Swarm<Behaviour>,
+        router: Router,
+        circuits: Circuits,
+        views: Views,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             swarm,
             listeners: Vec::new(),
             router,
+            circuits,
             book: Book::default(),
             views,
             peers_changed: false,
@@ -106,7 +118,9 @@ impl Driver {
         let mut score_check = interval(SCORE_INTERVAL);
         let readers_gone = self.router.readers_gone();
         let mut budget = BUDGET;
+        self.reserve_places();
         loop {
+            let next_place = self.circuits.next_wake();
             let next_show = self.peers_shown + SHOW_INTERVAL;
             tokio::select! {
                 biased;
@@ -134,6 +148,9 @@ impl Driver {
                     self.on_swarm_event(event);
                 }
                 () = sleep_until(next_show.into()), if self.peers_changed => self.show_peers(),
+                () = sleep_until(next_place.unwrap_or(next_show).into()), if next_place.is_some() => {
+                    self.reserve_places();
+                }
                 // The swarm had its turn and nothing to say.
                 () = std::future::ready(()), if budget == 0 => budget = BUDGET,
             }
@@ -141,7 +158,7 @@ impl Driver {
                 self.show_peers();
             }
         }
-        self.close().await;
+        Box::pin(self.close()).await;
     }
 
     fn on_command(&mut self, command: Command) {
@@ -244,7 +261,10 @@ impl Driver {
                 self.views.addresses.send_modify(|shown| shown.push(address));
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.no_longer_listening(&[address]),
-            SwarmEvent::ListenerClosed { addresses, .. } => self.no_longer_listening(&addresses),
+            SwarmEvent::ListenerClosed { listener_id, addresses, .. } => {
+                self.no_longer_listening(&addresses);
+                self.circuits.lost(listener_id, Instant::now(), &mut UnwrapErr(SysRng));
+            }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener error"),
             _ => {}
         }
@@ -272,6 +292,7 @@ impl Driver {
             }
             BehaviourEvent::Peers(_) => self.peers_changed = true,
             BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Nat(event) => self.on_nat_event(event),
             BehaviourEvent::Limits(never) | BehaviourEvent::Services(never) => match never {},
         }
     }
@@ -301,6 +322,37 @@ impl Driver {
                 self.metrics.relay_send_dropped.add(dropped as u64);
             }
             gossipsub::Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    fn on_nat_event(&mut self, event: NatEvent) {
+        match event {
+            NatEvent::Circuit(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
+                tracing::info!(relay = %relay_peer_id, "place at a relay reserved");
+                self.circuits.reserved(relay_peer_id);
+            }
+            NatEvent::Circuit(event) => tracing::debug!(?event, "circuit"),
+            NatEvent::Autonat(autonat::v1::Event::StatusChanged { new, .. }) => {
+                tracing::info!(status = ?new, "reachability changed");
+                self.views.reachability.send_replace(new.into());
+            }
+            NatEvent::Autonat(_) => {}
+            NatEvent::HolePunching(dcutr::Event { remote_peer_id, result }) => match result {
+                Ok(_) => tracing::info!(peer = %remote_peer_id, "direct connection instead of a circuit"),
+                Err(error) => tracing::debug!(peer = %remote_peer_id, %error, "no way around the circuit"),
+            },
+        }
+    }
+
+    /// Asks relays for the places that are due.
+    fn reserve_places(&mut self) {
+        let now = Instant::now();
+        while let Some(address) = self.circuits.next_due(now) {
+            let listener = self.swarm.listen_on(address.clone());
+            if let Err(error) = &listener {
+                tracing::warn!(%address, %error, "no place reserved");
+            }
+            self.circuits.listening(&address, listener.ok(), now, &mut UnwrapErr(SysRng));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Opening the listeners, before the driver takes the swarm.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use super::driver::Driver;
+use super::tls::Tls;
 
 /// An address bound to no interface at all never becomes ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -26,9 +27,18 @@ pub enum ListenError {
         /// The address.
         address: Multiaddr,
     },
-    /// Neither `/ip4|ip6/…/tcp/…` nor that with `/ws`.
-    #[error("cannot listen on {address}: only TCP and WebSocket (/ws) over an IP address are supported")]
+    /// Neither `/ip4|ip6/…/tcp/…`, nor that with `/ws` or `/tls/ws`, nor `/ip4|ip6/…/udp/…/quic-v1`.
+    #[error(
+        "cannot listen on {address}: only TCP, WebSocket (/ws, /tls/ws) and QUIC (/udp/…/quic-v1) over an IP \
+         address are supported"
+    )]
     Unsupported {
+        /// The address.
+        address: Multiaddr,
+    },
+    /// Secure WebSocket without a certificate.
+    #[error("cannot listen on {address}: secure WebSocket needs a certificate and its key")]
+    NoCertificate {
         /// The address.
         address: Multiaddr,
     },
@@ -50,8 +60,12 @@ pub enum ListenError {
 
 impl Driver {
     /// Listens on all addresses and returns when each is ready. Other events are handled meanwhile.
-    pub(crate) async fn listen(&mut self, addresses: &[Multiaddr]) -> Result<(), ListenError> {
+    pub(crate) async fn listen(&mut self, addresses: &[Multiaddr], tls: &Tls) -> Result<(), ListenError> {
         for address in addresses {
+            let is_tls = address.iter().any(|part| matches!(part, Protocol::Tls | Protocol::Wss(_)));
+            if is_tls && !tls.has_certificate() {
+                return Err(ListenError::NoCertificate { address: address.clone() });
+            }
             probe(address)?;
             let id = self.swarm.listen_on(address.clone()).map_err(|error| listen_error(address, error))?;
             self.listeners.push(id);
@@ -94,13 +108,18 @@ impl Driver {
 /// Fails when the port is taken. libp2p binds with `SO_REUSEPORT`, so that the system would let two nodes of
 /// one user share a port, and each would get a part of the connections.
 fn probe(address: &Multiaddr) -> Result<(), ListenError> {
-    let Some(socket) = socket_address(address) else {
+    let Some((socket, transport)) = socket_address(address) else {
         return Err(ListenError::Unsupported { address: address.clone() });
     };
     if socket.port() == 0 {
         return Ok(());
     }
-    match TcpListener::bind(probed(socket)) {
+    let probed = probed(socket);
+    let bound = match transport {
+        Transport::Tcp => TcpListener::bind(probed).map(drop),
+        Transport::Quic => UdpSocket::bind(probed).map(drop),
+    };
+    match bound {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             Err(ListenError::InUse { address: address.clone() })
         }
@@ -119,19 +138,34 @@ fn probed(socket: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The socket of `/ip4|ip6/…/tcp/…[/ws]`.
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+/// What a socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    /// TCP, and WebSocket over it.
+    Tcp,
+    /// QUIC, over UDP.
+    Quic,
+}
+
+/// The socket of `/ip4|ip6/…/tcp/…[/ws|/wss|/tls/ws]` or `/ip4|ip6/…/udp/…/quic-v1`.
+fn socket_address(address: &Multiaddr) -> Option<(SocketAddr, Transport)> {
     let mut protocols = address.iter();
     let ip: IpAddr = match protocols.next()? {
         Protocol::Ip4(ip) => ip.into(),
         Protocol::Ip6(ip) => ip.into(),
         _ => return None,
     };
-    let Protocol::Tcp(port) = protocols.next()? else {
-        return None;
-    };
-    match (protocols.next(), protocols.next()) {
-        (None | Some(Protocol::Ws(_)), None) => Some(SocketAddr::new(ip, port)),
+    let port = protocols.next()?;
+    let rest = [protocols.next(), protocols.next(), protocols.next()];
+    match (port, rest) {
+        (
+            Protocol::Tcp(port),
+            [None | Some(Protocol::Ws(_) | Protocol::Wss(_)), None, None]
+            | [Some(Protocol::Tls), Some(Protocol::Ws(_)), None],
+        ) => Some((SocketAddr::new(ip, port), Transport::Tcp)),
+        (Protocol::Udp(port), [Some(Protocol::QuicV1), None, None]) => {
+            Some((SocketAddr::new(ip, port), Transport::Quic))
+        }
         _ => None,
     }
 }
@@ -152,11 +186,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tcp_and_websocket_over_ip_are_supported() {
-        for address in ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"] {
+    fn tcp_websocket_and_quic_over_ip_are_supported() {
+        for address in [
+            "/ip4/127.0.0.1/tcp/0",
+            "/ip6/::1/tcp/0",
+            "/ip4/127.0.0.1/tcp/0/ws",
+            "/ip4/127.0.0.1/tcp/0/tls/ws",
+            "/ip4/127.0.0.1/tcp/0/wss",
+            "/ip6/::1/udp/0/quic-v1",
+        ] {
             assert!(probe(&address.parse().unwrap()).is_ok(), "{address}");
         }
-        for address in ["/dns4/localhost/tcp/0", "/ip4/127.0.0.1/udp/0", "/ip4/127.0.0.1", "/memory/1"] {
+        for address in [
+            "/dns4/localhost/tcp/0",
+            "/ip4/127.0.0.1/udp/0",
+            "/ip4/127.0.0.1/tcp/0/tls",
+            "/ip4/127.0.0.1/tcp/0/quic-v1",
+            "/ip4/127.0.0.1",
+            "/memory/1",
+        ] {
             let error = probe(&address.parse().unwrap()).unwrap_err();
             assert!(matches!(error, ListenError::Unsupported { .. }), "{address}: {error}");
         }
@@ -170,6 +218,14 @@ mod tests {
         assert!(matches!(probe(&address), Err(ListenError::InUse { address: named }) if named == address));
         drop(taken);
         assert!(probe(&address).is_ok());
+    }
+
+    #[test]
+    fn a_quic_port_is_one_of_udp() {
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let quic = probe(&format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().unwrap());
+        assert!(matches!(quic, Err(ListenError::InUse { .. })), "{quic:?}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! TCP and WebSocket, each with Noise, and Yamux or Mplex over it.
+//! TCP, WebSocket (with and without TLS) and circuits through relays, each with Noise, and Yamux or Mplex over
+//! it; and QUIC, which has all of that in it.
 
 use std::time::Duration;
 
@@ -7,12 +8,15 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::{SelectUpgrade, Version};
 use libp2p::multiaddr::Protocol;
+use libp2p::relay;
 use libp2p::swarm::Config as SwarmConfig;
-use libp2p::{Multiaddr, PeerId, Swarm, dns, identity, noise, tcp, websocket, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm, dns, identity, noise, quic, tcp, websocket, yamux};
 use thiserror::Error;
 
 use super::behaviour::Behaviour;
-use crate::Keypair;
+use super::services::Services;
+use super::tls::{Tls, TlsError};
+use crate::Config;
 
 /// How long a connection may be idle. Gossipsub keeps only mesh peers' connections in use, and nwaku keeps
 /// all: the others, and peers that only use services, must not be closed under them. Pings find the dead
@@ -26,6 +30,8 @@ pub(crate) enum TransportError {
     Dns(std::io::Error),
     #[error("encryption cannot be set up: {0}")]
     Noise(#[from] noise::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Largest WebSocket message that is read, in bytes. Upstream takes 256 MiB, and its memory as soon as the
@@ -35,10 +41,12 @@ const MAX_WEBSOCKET_MESSAGE: usize = 1024 * 1024;
 /// How long a connection may take from its first packet to its muxer.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
-/// A swarm of `behaviour` with the node's identity.
-pub(crate) fn swarm(keypair: Keypair, behaviour: Behaviour) -> Result<Swarm<Behaviour>, TransportError> {
-    let peer_id = keypair.peer_id();
-    let transport = transport(&keypair.into_libp2p())?;
+/// A swarm with the node's identity, transports and behaviours.
+pub(crate) fn swarm(config: &Config, services: Services) -> Result<Swarm<Behaviour>, TransportError> {
+    let peer_id = config.keypair.peer_id();
+    let (circuits, circuit_client) = relay::client::new(peer_id);
+    let transport = transport(&config.keypair.clone().into_libp2p(), &config.tls, circuits)?;
+    let behaviour = Behaviour::new(config, services, circuit_client);
     let config = SwarmConfig::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
     Ok(Swarm::new(transport, behaviour, peer_id, config))
 }
@@ -46,30 +54,50 @@ pub(crate) fn swarm(keypair: Keypair, behaviour: Behaviour) -> Result<Swarm<Beha
 /// The transports, each connection authenticated and multiplexed.
 ///
 /// js-waku speaks Mplex only and go-waku Yamux only, so both are offered.
-fn transport(keypair: &identity::Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+fn transport(
+    keypair: &identity::Keypair,
+    tls: &Tls,
+    circuits: relay::client::Transport,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
     let noise = noise::Config::new(keypair)?;
     let muxers = SelectUpgrade::new(yamux::Config::default(), mplex());
-    let mut websocket = websocket::Config::new(tcp()?);
-    websocket.set_max_data_size(MAX_WEBSOCKET_MESSAGE);
+    // It needs the names itself, for the certificates.
+    let mut websocket = websocket::Config::new(named(tcp())?);
+    websocket.set_max_data_size(MAX_WEBSOCKET_MESSAGE).set_tls_config(tls.config()?);
     let websocket = websocket
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
         .multiplex(muxers.clone())
         .timeout(HANDSHAKE_WITHIN)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let plain = tcp()?
+    let plain = tcp()
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(muxers.clone())
+        .timeout(HANDSHAKE_WITHIN)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let circuits = circuits
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(muxers)
         .timeout(HANDSHAKE_WITHIN)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    Ok(websocket.or_transport(plain).map(|either, _| either.into_inner()).boxed())
+    let quic = quic::tokio::Transport::new(quic::Config::new(keypair));
+    let quic = quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    // Circuits first: their addresses begin with those of other transports. What looks names up last: it takes
+    // every address for its own.
+    let last = named(quic.or_transport(plain).map(|either, _| either.into_inner()))?;
+    let direct = websocket.or_transport(last).map(|either, _| either.into_inner());
+    Ok(circuits.or_transport(direct).map(|either, _| either.into_inner()).boxed())
 }
 
-/// TCP with names looked up.
-fn tcp() -> Result<dns::tokio::Transport<tcp::tokio::Transport>, TransportError> {
-    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
-    dns::tokio::Transport::system(tcp).map_err(TransportError::Dns)
+fn tcp() -> tcp::tokio::Transport {
+    tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+}
+
+/// A transport with names looked up.
+fn named<T>(transport: T) -> Result<dns::tokio::Transport<T>, TransportError> {
+    dns::tokio::Transport::system(transport).map_err(TransportError::Dns)
 }
 
 /// Mplex has no flow control: a peer may fill every stream's buffer with frames of 1 MiB, so that both are
@@ -81,7 +109,8 @@ fn mplex() -> libp2p_mplex::Config {
 }
 
 /// True for addresses these transports can dial: TCP over an IP address or a name, with or without
-/// (secure) WebSocket, or a name that stands for such addresses (`/dnsaddr/…`).
+/// (secure) WebSocket, QUIC, either of them to a relay and through it (`…/p2p-circuit`), or a name that
+/// stands for such addresses (`/dnsaddr/…`).
 pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
     let mut protocols = address.iter().peekable();
     match protocols.next() {
@@ -91,8 +120,12 @@ pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
         ) => {}
         _ => return false,
     }
-    if !matches!(protocols.next(), Some(Protocol::Tcp(_))) {
-        return false;
+    match protocols.next() {
+        Some(Protocol::Tcp(_)) => {}
+        Some(Protocol::Udp(_)) => {
+            return matches!(protocols.next(), Some(Protocol::QuicV1)) && ends(protocols);
+        }
+        _ => return false,
     }
     let is_tls = protocols.next_if(|protocol| matches!(protocol, Protocol::Tls)).is_some();
     let websocket = protocols.next_if(|protocol| match protocol {
@@ -103,14 +136,22 @@ pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
     (websocket.is_some() || !is_tls) && ends(protocols)
 }
 
-/// True when nothing but a peer id is left of an address.
+/// True when nothing is left of an address but a peer id, or a relay's and the way through it.
 fn ends<'a>(mut protocols: impl Iterator<Item = Protocol<'a>>) -> bool {
-    matches!((protocols.next(), protocols.next()), (None | Some(Protocol::P2p(_)), None))
+    let is_peer = |part: Option<Protocol<'_>>| matches!(part, None | Some(Protocol::P2p(_)));
+    match (protocols.next(), protocols.next()) {
+        (Some(Protocol::P2p(_)), Some(Protocol::P2pCircuit)) => {
+            is_peer(protocols.next()) && protocols.next().is_none()
+        }
+        (peer, None) => is_peer(peer),
+        _ => false,
+    }
 }
 
-/// Addresses with the peer id after them, as others dial them.
+/// Addresses with the peer id after them, as others dial them. Those at a relay have it already.
 pub(crate) fn with_peer_id(addresses: &[Multiaddr], peer_id: PeerId) -> Vec<Multiaddr> {
-    addresses.iter().map(|address| address.clone().with(Protocol::P2p(peer_id))).collect()
+    let whole = |address: &Multiaddr| address.clone().with_p2p(peer_id).unwrap_or_else(|address| address);
+    addresses.iter().map(whole).collect()
 }
 
 #[cfg(test)]
@@ -119,7 +160,7 @@ mod tests {
 
     #[test]
     fn tcp_and_websocket_addresses_can_be_dialled() {
-        let peer = Keypair::generate().peer_id();
+        let peer = PeerId::random();
         for address in [
             "/ip4/192.0.2.1/tcp/60000",
             "/ip6/::1/tcp/60000/ws",
@@ -127,18 +168,23 @@ mod tests {
             "/dns6/node.example/tcp/443/tls/ws",
             "/dns/node.example/tcp/60000",
             "/dnsaddr/node.example",
+            "/ip4/192.0.2.1/udp/60000/quic-v1",
+            "/dns4/node.example/udp/60000/quic-v1",
         ] {
             let address: Multiaddr = address.parse().unwrap();
             assert!(is_dialable(&address), "{address}");
-            assert!(is_dialable(&address.clone().with(Protocol::P2p(peer))), "{address}/p2p");
+            let address = address.with(Protocol::P2p(peer));
+            assert!(is_dialable(&address), "{address}");
+            assert!(is_dialable(&address.clone().with(Protocol::P2pCircuit).with(Protocol::P2p(peer))));
         }
     }
 
     #[test]
     fn other_addresses_cannot_be_dialled() {
-        let peer = Keypair::generate().peer_id();
         for address in [
-            "/ip4/192.0.2.1/udp/60000/quic-v1",
+            "/ip4/192.0.2.1/udp/60000/quic",
+            "/ip4/192.0.2.1/udp/60000",
+            "/ip4/192.0.2.1/tcp/60000/quic-v1",
             "/ip4/192.0.2.1",
             "/tcp/60000",
             "/memory/1",
@@ -147,7 +193,11 @@ mod tests {
         ] {
             assert!(!is_dialable(&address.parse().unwrap()), "{address}");
         }
-        let relayed = format!("/ip4/192.0.2.1/tcp/60000/p2p/{peer}/p2p-circuit/p2p/{peer}");
-        assert!(!is_dialable(&relayed.parse().unwrap()), "{relayed}");
+        let peer = PeerId::random();
+        for rest in
+            [format!("p2p-circuit/p2p/{peer}"), format!("p2p/{peer}/p2p-circuit/p2p/{peer}/p2p-circuit")]
+        {
+            assert!(!is_dialable(&format!("/ip4/192.0.2.1/tcp/60000/{rest}").parse().unwrap()), "{rest}");
+        }
     }
 }

@@ -8,4 +8,5 @@ mod raw_peer;
 mod relaying;
 mod scene;
 mod subscribing;
+mod transports;
 mod validating;

@@ -120,6 +120,25 @@ impl RawPeer {
     }
 }
 
+/// Metadata as raw bytes, for swarms of other tests.
+pub(crate) type Answering = request_response::Behaviour<RawCodec>;
+pub(crate) type AnsweringEvent = request_response::Event<Option<Vec<u8>>, Vec<u8>>;
+
+pub(crate) fn answering() -> Answering {
+    let protocols = [(StreamProtocol::new(protocol_id::METADATA), ProtocolSupport::Full)];
+    request_response::Behaviour::new(protocols, request_response::Config::default())
+}
+
+/// Says that it is on cluster 0.
+pub(crate) fn answer(metadata: &mut Answering, event: AnsweringEvent) {
+    use request_response::{Event, Message};
+    let Metadata::Answer(answer) = Metadata::good() else { unreachable!("a good answer is one") };
+    if let Event::Message { message: Message::Request { channel, .. }, .. } = event {
+        // The asker may be gone by now.
+        let _ = metadata.send_response(channel, answer);
+    }
+}
+
 fn topic() -> IdentTopic {
     IdentTopic::new(pubsub_topic().as_str())
 }
@@ -226,7 +245,7 @@ fn look_at(
 
 /// Bytes as they are, each direction until its end.
 #[derive(Debug, Clone, Default)]
-struct RawCodec;
+pub(crate) struct RawCodec;
 
 impl request_response::Codec for RawCodec {
     type Protocol = StreamProtocol;
