@@ -1,13 +1,17 @@
 //! The command line, with nwaku's names.
 
+mod transports;
+
 use std::net::IpAddr;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, Parser, ValueEnum};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use tracing_subscriber::filter::LevelFilter;
 use waku::proto::shard::ShardError;
 use waku::{Config, Keypair, Multiaddr, Sharding};
+
+use self::transports::Transports;
 
 /// Runs a Waku relay node until SIGINT or SIGTERM.
 ///
@@ -32,19 +36,8 @@ pub(crate) struct Args {
     /// TCP port to listen on; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 60000)]
     tcp_port: u16,
-    /// Listen for WebSocket connections too
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true"
-    )]
-    websocket_support: bool,
-    /// WebSocket port to listen on; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value_t = 8000)]
-    websocket_port: u16,
+    #[command(flatten)]
+    transports: Transports,
     /// The node's secret key, 64 hexadecimal digits; a new one at every start if not given. Other users of
     /// the machine can read command lines: prefer the environment
     #[arg(long, value_name = "HEX", env = "WAKU_NODEKEY", hide_env_values = true)]
@@ -59,6 +52,17 @@ pub(crate) struct Args {
     /// relayed
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     num_shards_in_network: u16,
+    /// Relay messages. Without it the node serves others from what it is sent
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        action = ArgAction::Set
+    )]
+    relay: bool,
     /// Peer to stay connected to, as a multiaddress; may be given several times
     #[arg(long = "staticnode", value_name = "MULTIADDR")]
     static_nodes: Vec<Multiaddr>,
@@ -115,7 +119,9 @@ impl Args {
         };
         let sharding = self.sharding().map_err(|error| wrong(error.to_string()))?;
         let mut config = Config::new(keypair, sharding);
-        config.listen_addresses = self.listen_addresses();
+        config.relay = self.relay;
+        config.tls = self.transports.tls().map_err(|error| wrong(format!("{error:#}")))?;
+        config.listen_addresses = self.transports.listen_addresses(self.listen_address, self.tcp_port);
         config.static_peers = self.static_nodes;
         config.limits.total = self.max_connections;
         Ok(config)
@@ -128,19 +134,6 @@ impl Args {
             (count, true) => Sharding::auto(self.cluster_id, count),
             (count, false) => Sharding::auto(self.cluster_id, count)?.subscribed_to(shards),
         }
-    }
-
-    fn listen_addresses(&self) -> Vec<Multiaddr> {
-        let kind = if self.listen_address.is_ipv4() { "ip4" } else { "ip6" };
-        let address = |port: u16, rest: &str| {
-            let text = format!("/{kind}/{}/tcp/{port}{rest}", self.listen_address);
-            text.parse().expect("an IP address and a port make a multiaddress")
-        };
-        let mut addresses = vec![address(self.tcp_port, "")];
-        if self.websocket_support {
-            addresses.push(address(self.websocket_port, "/ws"));
-        }
-        addresses
     }
 }
 
