@@ -12,6 +12,7 @@ pub mod hello;
 pub mod manager;
 pub mod message;
 pub mod payload;
+pub mod payload_v1;
 pub mod record;
 mod script;
 pub mod session;
@@ -22,7 +23,7 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("code", code::run),
     ("enr", enr::run),
     ("frames", frames::run),
@@ -31,6 +32,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("manager", manager::run),
     ("message", message::run),
     ("payload", payload::run),
+    ("payload_v1", payload_v1::run),
     ("record", record::run),
     ("session", session::run),
     ("topics", topics::run),
