@@ -5,7 +5,8 @@
 //! - [`Relay`]: publish, and subscribe to shards or content topics (11/WAKU2-RELAY, WAKU2-RELAY-SHARDING),
 //! - [`Peers`]: who is connected, and whom to stay connected to.
 //!
-//! Messages, topics and hashes are those of [`waku_proto`].
+//! Messages, topics and hashes are those of [`waku_proto`]. Without a node, [`Announcement`] and [`NodeRecord`] are
+//! written and read (31/WAKU2-ENR).
 //!
 //! # How it is built
 //! One task, the driver, owns the libp2p swarm. Handles send it commands and await the answers; messages
@@ -18,6 +19,7 @@
 //! Mplex.
 
 mod config;
+mod enr;
 mod envelope;
 mod filter;
 mod lightpush;
@@ -33,12 +35,14 @@ mod sharding;
 mod store;
 
 pub use libp2p::{Multiaddr, PeerId};
+pub use waku_proto::enr::{Capabilities, RelayShards};
 pub use waku_proto::{self as proto, Bytes, ContentTopic, MessageHash, PubsubTopic, Shard, WakuMessage};
 
 pub use config::{
     Config, ConnectionLimits, DEFAULT_AGENT, DEFAULT_MAX_RPC_SIZE, DEFAULT_PING_INTERVAL,
     DEFAULT_SUBSCRIPTION_QUEUE_LEN, MAX_RPC_OVERHEAD,
 };
+pub use enr::{AnnounceError, Announced, Announcement, MAX_RECORD_LEN, NodeRecord, RecordError};
 pub use envelope::{Delivery, Envelope};
 pub use filter::FilterConfig;
 pub use lightpush::LightpushConfig;

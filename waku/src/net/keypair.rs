@@ -2,8 +2,10 @@
 
 use core::fmt;
 
+use enr::k256::ecdsa::SigningKey;
 use libp2p::identity::{self, secp256k1};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::PeerId;
 
@@ -35,6 +37,13 @@ impl Keypair {
         self.0.public()
     }
 
+    /// The key that signs node records.
+    pub(crate) fn signing_key(&self) -> SigningKey {
+        let pair = self.0.clone().try_into_secp256k1().expect("no other kind of key is made here");
+        let secret = Zeroizing::new(pair.secret().to_bytes());
+        SigningKey::from_slice(secret.as_ref()).expect("a secret key of the same curve is one here too")
+    }
+
     pub(crate) fn into_libp2p(self) -> identity::Keypair {
         self.0
     }
@@ -45,6 +54,12 @@ impl fmt::Debug for Keypair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Keypair").field(&self.peer_id()).finish()
     }
+}
+
+/// The peer id of a compressed public key. `None` when it is no point of the curve.
+pub(crate) fn peer_id_of(public: &[u8]) -> Option<PeerId> {
+    let key = secp256k1::PublicKey::try_from_bytes(public).ok()?;
+    Some(identity::PublicKey::from(key).to_peer_id())
 }
 
 /// Bytes that are not a secret key.
