@@ -38,18 +38,28 @@ fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
         "{messages} messages with {PAYLOAD_LEN} B of payload, published at A as fast as it takes them\n"
     );
     println!(
-        "{:<14} {:>10} {:>7} {:>7} {:>8} {:>13} {:>9} {:>9} {:>9}",
-        "B", "messages/s", "lost", "busy", "drops", "CPU of B/msg", "RSS first", "RSS most", "RSS last"
+        "{:<14} {:>10} {:>6} {:>6} {:>6} {:>9} {:>13} {:>9} {:>9} {:>9}",
+        "B",
+        "messages/s",
+        "lost",
+        "drops",
+        "busy",
+        "waited",
+        "CPU of B/msg",
+        "RSS first",
+        "RSS most",
+        "RSS last"
     );
     {
         let outcome = Line::start()?.run(messages)?;
         println!(
-            "{:<14} {:>10.0} {:>7} {:>7} {:>8} {:>10.3} ms {:>6} MiB {:>6} MiB {:>6} MiB",
+            "{:<14} {:>10.0} {:>6} {:>6} {:>6} {:>6} ms {:>10.3} ms {:>6} MiB {:>6} MiB {:>6} MiB",
             "relay only",
             outcome.rate,
             outcome.lost,
-            outcome.busy,
             outcome.drops.iter().map(|(_, count)| count).sum::<u64>(),
+            outcome.busy,
+            outcome.waited_ms,
             outcome.cpu_ms,
             outcome.rss_first >> 20,
             outcome.rss_most >> 20,

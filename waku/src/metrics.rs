@@ -50,6 +50,9 @@ counters! {
     relay_publish_busy = "waku_relay_publish_busy_total",
     /// Messages dropped because one peer was too slow to take them: `waku_relay_send_dropped_total`.
     relay_send_dropped = "waku_relay_send_dropped_total",
+    /// Microseconds in which nothing was taken in, for peers were slow to take what had been:
+    /// `waku_relay_waited_micros_total`.
+    relay_waited_micros = "waku_relay_waited_micros_total",
     /// Messages a subscription's reader missed: `waku_relay_reader_missed_total`.
     relay_reader_missed = "waku_relay_reader_missed_total",
     /// Connections opened: `waku_connections_opened_total`.

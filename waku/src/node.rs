@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::metrics::Metrics;
 use crate::net::command::Command;
 use crate::net::driver::{Driver, Inputs, Views};
+use crate::net::flow::Flows;
 use crate::net::listen::ListenError;
 use crate::net::nat::{Circuits, Reachability};
 use crate::net::router::Router;
@@ -119,9 +120,10 @@ impl Node {
             // Closed from the start: no verdicts will come.
             None => (None, mpsc::channel(1).1),
         };
-        let router = Router::new(&config, pool, Arc::clone(&metrics));
+        let flows = Flows::default();
+        let router = Router::new(&config, flows.clone(), pool, Arc::clone(&metrics));
         let (services, askers, inboxes) = Services::new(&config, &metrics);
-        let swarm = transport::swarm(&config, services)?;
+        let swarm = transport::swarm(&config, services, flows)?;
         let (reachability_view, reachability) = watch::channel(Reachability::default());
         let views = Views { peers: peers_view, addresses: addresses_view, reachability: reachability_view };
         let circuits = Circuits::new(&config.nat.circuit_relays, config.reconnect.clone(), Instant::now());

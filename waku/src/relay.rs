@@ -3,6 +3,7 @@
 pub(crate) mod behaviour;
 pub(crate) mod fan_out;
 pub(crate) mod outbox;
+pub(crate) mod patience;
 pub(crate) mod pool;
 pub(crate) mod queue;
 mod subscription;

@@ -19,6 +19,9 @@ const DROPS: [&str; 5] = [
     "waku_relay_reader_missed_total",
 ];
 
+/// Microseconds in which a node took in nothing.
+const WAITED: &str = "waku_relay_waited_micros_total";
+
 pub(crate) struct Line {
     a: Process,
     b: Process,
@@ -31,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) lost: usize,
     /// How often A was told that it is too fast.
     pub(crate) busy: u64,
+    /// Time in which B took in nothing, for C was behind, in milliseconds.
+    pub(crate) waited_ms: u64,
     /// Counters of drops that are not zero, with the node before each.
     pub(crate) drops: Vec<(String, u64)>,
     /// Processor time of B for one message, in milliseconds.
@@ -80,28 +85,41 @@ impl Line {
         let rss_last = b.rss()?;
         let (count, micros) = received.split_once(' ').ok_or("no time")?;
         let (count, micros): (usize, u64) = (count.parse()?, micros.parse()?);
-        let mut drops = Vec::new();
+        let (mut drops, mut waited_ms) = (Vec::new(), 0);
         for (name, process) in [("A", a), ("B", b), ("C", c)] {
-            drops.extend(counted(name, process)?);
+            for (counter, count) in counted(process)? {
+                if DROPS.contains(&counter.as_str()) && count > 0 {
+                    drops.push((format!("{name} {counter}"), count));
+                } else if name == "B" && counter == WAITED {
+                    waited_ms = count / 1000;
+                }
+            }
         }
         #[expect(clippy::cast_precision_loss, reason = "the counts are far below 2^52")]
         let (rate, cpu_ms) = (count as f64 * 1e6 / micros.max(1) as f64, cpu / count.max(1) as f64);
-        Ok(Outcome { rate, lost: messages - count, busy, drops, cpu_ms, rss_first, rss_most, rss_last })
+        Ok(Outcome {
+            rate,
+            lost: messages - count,
+            busy,
+            waited_ms,
+            drops,
+            cpu_ms,
+            rss_first,
+            rss_most,
+            rss_last,
+        })
     }
 }
 
-/// A node's counters of drops that are not zero.
-fn counted(node: &str, process: &mut Process) -> Result<Vec<(String, u64)>, Box<dyn Error>> {
+/// A node's counters.
+fn counted(process: &mut Process) -> Result<Vec<(String, u64)>, Box<dyn Error>> {
     process.say("end")?;
-    let mut drops = Vec::new();
+    let mut counters = Vec::new();
     loop {
         let line = process.hear("")?;
         let Some((name, count)) = line.split_once(' ') else {
-            return if line == "end" { Ok(drops) } else { Err(format!("a node said {line:?}").into()) };
+            return if line == "end" { Ok(counters) } else { Err(format!("a node said {line:?}").into()) };
         };
-        let count = count.parse()?;
-        if count > 0 && DROPS.contains(&name) {
-            drops.push((format!("{node} {name}"), count));
-        }
+        counters.push((name.to_owned(), count.parse()?));
     }
 }

@@ -10,16 +10,16 @@ use getrandom::SysRng;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, autonat, dcutr, identify, ping, relay};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
 use rand_core::UnwrapErr;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{interval, sleep_until, timeout, timeout_at};
+use tokio::time::{interval, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use waku_proto::{PubsubTopic, Shard};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::command::{Command, RelayCommand};
-use super::nat::{BehaviourEvent as NatEvent, Circuits, Reachability};
+use super::nat::{Circuits, Reachability};
 use super::router::{Origin, Router};
 use super::transport::is_dialable;
 use crate::metadata;
@@ -32,6 +32,9 @@ use crate::relay::pool::Judged;
 
 /// Commands and verdicts handled in a row before the swarm gets its turn.
 const BUDGET: u32 = 32;
+/// Time between two looks whether slow peers have caught up. Meanwhile connections work on, but for what they
+/// have for this task.
+const WAIT: Duration = Duration::from_millis(1);
 /// Time between two looks at the peers' scores, as in go-waku.
 const SCORE_INTERVAL: Duration = Duration::from_secs(6);
 /// Time between two lists of the peers: with peers of many topics one takes milliseconds to make, and a
@@ -63,9 +66,9 @@ pub(crate) struct Driver {
     pub(super) swarm: Swarm<Behaviour>,
     pub(super) listeners: Vec<ListenerId>,
     router: Router,
-    circuits: Circuits,
+    pub(super) circuits: Circuits,
     book: Book,
-    views: Views,
+    pub(super) views: Views,
     /// The peers are not as last shown.
     peers_changed: bool,
     peers_shown: Instant,
@@ -120,16 +123,17 @@ impl Driver {
         let mut budget = BUDGET;
         self.reserve_places();
         loop {
+            let waits = self.router.waits_for_peers(Instant::now());
             let next_place = self.circuits.next_wake();
             let next_show = self.peers_shown + SHOW_INTERVAL;
             tokio::select! {
                 biased;
                 () = inputs.stop.cancelled() => break,
-                Some(command) = inputs.commands.recv(), if budget > 0 => {
+                Some(command) = inputs.commands.recv(), if budget > 0 && !waits => {
                     budget -= 1;
                     self.on_command(command);
                 }
-                Some(judged) = inputs.verdicts.recv(), if budget > 0 => {
+                Some(judged) = inputs.verdicts.recv(), if budget > 0 && !waits => {
                     budget -= 1;
                     if let Some((router, gossipsub)) = self.relay() {
                         router.on_judged(gossipsub, &judged);
@@ -143,7 +147,7 @@ impl Driver {
                 }
                 // Before the swarm, which a flood keeps busy.
                 _ = score_check.tick() => self.drop_graylisted(),
-                event = self.swarm.select_next_some() => {
+                event = self.swarm.select_next_some(), if !waits => {
                     budget = BUDGET;
                     self.on_swarm_event(event);
                 }
@@ -151,6 +155,7 @@ impl Driver {
                 () = sleep_until(next_place.unwrap_or(next_show).into()), if next_place.is_some() => {
                     self.reserve_places();
                 }
+                () = sleep(WAIT), if waits => {}
                 // The swarm had its turn and nothing to say.
                 () = std::future::ready(()), if budget == 0 => budget = BUDGET,
             }
@@ -317,42 +322,11 @@ impl Driver {
                 }
             }
             gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
-                let dropped = failed_messages.priority + failed_messages.non_priority;
+                let dropped = self.router.lost(failed_messages.priority + failed_messages.non_priority);
                 tracing::debug!(peer = %peer_id, dropped, "peer too slow");
                 self.metrics.relay_send_dropped.add(dropped as u64);
             }
             gossipsub::Event::GossipsubNotSupported { .. } => {}
-        }
-    }
-
-    fn on_nat_event(&mut self, event: NatEvent) {
-        match event {
-            NatEvent::Circuit(relay::client::Event::ReservationReqAccepted { relay_peer_id, .. }) => {
-                tracing::info!(relay = %relay_peer_id, "place at a relay reserved");
-                self.circuits.reserved(relay_peer_id);
-            }
-            NatEvent::Circuit(event) => tracing::debug!(?event, "circuit"),
-            NatEvent::Autonat(autonat::v1::Event::StatusChanged { new, .. }) => {
-                tracing::info!(status = ?new, "reachability changed");
-                self.views.reachability.send_replace(new.into());
-            }
-            NatEvent::Autonat(_) => {}
-            NatEvent::HolePunching(dcutr::Event { remote_peer_id, result }) => match result {
-                Ok(_) => tracing::info!(peer = %remote_peer_id, "direct connection instead of a circuit"),
-                Err(error) => tracing::debug!(peer = %remote_peer_id, %error, "no way around the circuit"),
-            },
-        }
-    }
-
-    /// Asks relays for the places that are due.
-    fn reserve_places(&mut self) {
-        let now = Instant::now();
-        while let Some(address) = self.circuits.next_due(now) {
-            let listener = self.swarm.listen_on(address.clone());
-            if let Err(error) = &listener {
-                tracing::warn!(%address, %error, "no place reserved");
-            }
-            self.circuits.listening(&address, listener.ok(), now, &mut UnwrapErr(SysRng));
         }
     }
 

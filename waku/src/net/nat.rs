@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use getrandom::SysRng;
 use libp2p::autonat::v1 as autonat;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{Multiaddr, PeerId, dcutr, relay};
-use rand_core::Rng;
+use rand_core::{Rng, UnwrapErr};
 
+use super::driver::Driver;
 use crate::peers::Backoff;
 
 /// How long after its start a node asks first whether it can be reached: peers to ask must be connected.
@@ -74,6 +76,41 @@ impl Behaviour {
             circuit,
             autonat: nat.autonat.then(|| autonat::Behaviour::new(local, config)).into(),
             hole_punching: nat.hole_punching.then(|| dcutr::Behaviour::new(local)).into(),
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn on_nat_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Circuit(relay::client::Event::ReservationReqAccepted {
+                relay_peer_id, ..
+            }) => {
+                tracing::info!(relay = %relay_peer_id, "place at a relay reserved");
+                self.circuits.reserved(relay_peer_id);
+            }
+            BehaviourEvent::Circuit(event) => tracing::debug!(?event, "circuit"),
+            BehaviourEvent::Autonat(autonat::Event::StatusChanged { new, .. }) => {
+                tracing::info!(status = ?new, "reachability changed");
+                self.views.reachability.send_replace(new.into());
+            }
+            BehaviourEvent::Autonat(_) => {}
+            BehaviourEvent::HolePunching(dcutr::Event { remote_peer_id, result }) => match result {
+                Ok(_) => tracing::info!(peer = %remote_peer_id, "direct connection instead of a circuit"),
+                Err(error) => tracing::debug!(peer = %remote_peer_id, %error, "no way around the circuit"),
+            },
+        }
+    }
+
+    /// Asks relays for the places that are due.
+    pub(super) fn reserve_places(&mut self) {
+        let now = Instant::now();
+        while let Some(address) = self.circuits.next_due(now) {
+            let listener = self.swarm.listen_on(address.clone());
+            if let Err(error) = &listener {
+                tracing::warn!(%address, %error, "no place reserved");
+            }
+            self.circuits.listening(&address, listener.ok(), now, &mut UnwrapErr(SysRng));
         }
     }
 }

@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use waku_proto::{Bytes, GossipId, PubsubTopic, relay};
 
 use super::command::{Published, TopicChange, Unpublished};
+use super::flow::Flows;
+use super::pushback::Pushback;
 use crate::config::MAX_RPC_OVERHEAD;
 use crate::metrics::Metrics;
 use crate::relay::behaviour::{Gossipsub, PUBLISH_THRESHOLD, gossip_topic, topic_hash, topic_score_params};
@@ -36,6 +38,7 @@ pub(crate) struct Router {
     taps: Vec<Box<dyn Tap>>,
     topics: TopicUsers,
     outbox: Outbox,
+    pushback: Pushback,
     validators: Option<Pool<Origin>>,
     queue_len: usize,
     max_rpc_size: usize,
@@ -44,13 +47,19 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    pub(crate) fn new(config: &Config, validators: Option<Pool<Origin>>, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        flows: Flows,
+        validators: Option<Pool<Origin>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             local: config.keypair.peer_id(),
             fan_out: FanOut::default(),
             taps: Vec::new(),
             topics: TopicUsers::default(),
             outbox: Outbox::default(),
+            pushback: Pushback::new(flows),
             validators,
             queue_len: config.subscription_queue_len,
             max_rpc_size: config.max_rpc_size,
@@ -124,8 +133,25 @@ impl Router {
         let is_local = verdict == Verdict::Accept && size > self.max_rpc_size;
         report(gossipsub, id, source, if is_local { Verdict::Ignore } else { verdict });
         if verdict == Verdict::Accept {
+            let topic = topic_hash(envelope.pubsub_topic());
+            let mesh = gossipsub.mesh_peers(&topic).filter(|peer| *peer != source && !is_local);
+            self.pushback.queued(mesh, size, Instant::now());
             self.deliver(envelope);
         }
+    }
+
+    /// True while the node should take in nothing more, so that what it has taken in is not lost to peers
+    /// that are slow.
+    pub(crate) fn waits_for_peers(&mut self, now: Instant) -> bool {
+        let (waits, waited) = self.pushback.waits(now);
+        self.metrics.relay_waited_micros.add(waited.as_micros().try_into().unwrap_or(u64::MAX));
+        waits
+    }
+
+    /// How many of the messages that a full queue had no room for are lost: a publisher that is told that all
+    /// are full keeps its message.
+    pub(crate) fn lost(&mut self, unqueued: usize) -> usize {
+        self.outbox.lost(unqueued)
     }
 
     fn count(&self, verdict: Verdict) {
@@ -165,8 +191,8 @@ impl Router {
         let topic = topic_hash(envelope.pubsub_topic());
         match gossipsub.publish(topic, envelope.bytes().to_vec()) {
             Ok(_) => {}
-            Err(gossipsub::PublishError::AllQueuesFull(_)) => {
-                self.outbox.overflowed(GossipId::of(envelope.bytes()), now);
+            Err(gossipsub::PublishError::AllQueuesFull(queues)) => {
+                self.outbox.overflowed(GossipId::of(envelope.bytes()), queues, now);
                 self.metrics.relay_publish_busy.increment();
                 return Err(Unpublished::Busy);
             }
@@ -178,10 +204,13 @@ impl Router {
             }
         }
         self.metrics.relay_published.increment();
-        self.deliver(envelope);
         let is_sent_to =
             |peer: &&PeerId| gossipsub.peer_score(peer).is_none_or(|score| score >= PUBLISH_THRESHOLD);
-        Ok(Published { peers: peers.iter().filter(is_sent_to).count() })
+        let sent_to = peers.iter().filter(is_sent_to);
+        let size = relay::rpc_size(envelope.pubsub_topic(), envelope.bytes().len());
+        self.pushback.queued(sent_to.clone(), size, now);
+        self.deliver(envelope);
+        Ok(Published { peers: sent_to.count() })
     }
 
     /// Sends what gossipsub holds for a duplicate although it never went out.

@@ -14,6 +14,7 @@ use libp2p::{Multiaddr, PeerId, Swarm, dns, identity, noise, quic, tcp, websocke
 use thiserror::Error;
 
 use super::behaviour::Behaviour;
+use super::flow::Flows;
 use super::services::Services;
 use super::tls::{Tls, TlsError};
 use crate::Config;
@@ -42,10 +43,16 @@ const MAX_WEBSOCKET_MESSAGE: usize = 1024 * 1024;
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A swarm with the node's identity, transports and behaviours.
-pub(crate) fn swarm(config: &Config, services: Services) -> Result<Swarm<Behaviour>, TransportError> {
+pub(crate) fn swarm(
+    config: &Config,
+    services: Services,
+    flows: Flows,
+) -> Result<Swarm<Behaviour>, TransportError> {
     let peer_id = config.keypair.peer_id();
     let (circuits, circuit_client) = relay::client::new(peer_id);
-    let transport = transport(&config.keypair.clone().into_libp2p(), &config.tls, circuits)?;
+    let transport = transport(&config.keypair.clone().into_libp2p(), &config.tls, circuits)?
+        .map(move |(peer, muxer), _| (peer, flows.watch(peer, muxer)))
+        .boxed();
     let behaviour = Behaviour::new(config, services, circuit_client);
     let config = SwarmConfig::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
     Ok(Swarm::new(transport, behaviour, peer_id, config))

@@ -32,8 +32,8 @@ pub(crate) const PUBLISH_THRESHOLD: f64 = -1000.0;
 
 /// Topics a peer may subscribe to: two clusters full of shards.
 const MAX_TOPICS_PER_PEER: usize = 2048;
-/// Messages queued for one peer.
-const SEND_QUEUE_LEN: usize = 1024;
+/// Messages queued for one peer. Long before it is full, the router stops taking in more.
+pub(crate) const SEND_QUEUE_LEN: usize = 2048;
 /// How long a message may wait in that queue. Upstream's 5 s and 1 s drop the rest of a burst of large
 /// messages on a slow line.
 const SEND_QUEUE_TIME: Duration = Duration::from_secs(10);

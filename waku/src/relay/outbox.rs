@@ -21,6 +21,8 @@ const CAPACITY: usize = 256;
 pub(crate) struct Outbox {
     rest_until: Option<Instant>,
     unsent: VecDeque<(Instant, GossipId)>,
+    /// Places in queues that unsent messages did not get.
+    unqueued: usize,
 }
 
 impl Outbox {
@@ -29,13 +31,22 @@ impl Outbox {
         self.rest_until.is_some_and(|until| now < until)
     }
 
-    /// The queues were full for this message.
-    pub(crate) fn overflowed(&mut self, id: GossipId, now: Instant) {
+    /// So many queues, all there are, were full for this message.
+    pub(crate) fn overflowed(&mut self, id: GossipId, queues: usize, now: Instant) {
+        self.unqueued = self.unqueued.saturating_add(queues);
         self.rest_until = Some(now + REST);
         self.unsent.push_back((now, id));
         if self.unsent.len() > CAPACITY {
             self.unsent.pop_front();
         }
+    }
+
+    /// How many messages are lost of so many that gossipsub had no place for: an unsent one is not, its
+    /// publisher still has it.
+    pub(crate) fn lost(&mut self, unqueued: usize) -> usize {
+        let kept = unqueued.min(self.unqueued);
+        self.unqueued -= kept;
+        unqueued - kept
     }
 
     /// True once for a message that was not sent before and may now be.
@@ -54,7 +65,7 @@ mod tests {
     fn rests_for_a_moment_after_an_overflow() {
         let (now, mut outbox) = (Instant::now(), Outbox::default());
         assert!(!outbox.is_resting(now));
-        outbox.overflowed(GossipId::of(b"a"), now);
+        outbox.overflowed(GossipId::of(b"a"), 1, now);
         assert!(outbox.is_resting(now));
         assert!(!outbox.is_resting(now + REST));
     }
@@ -62,7 +73,7 @@ mod tests {
     #[test]
     fn an_unsent_message_may_be_sent_once() {
         let (now, mut outbox) = (Instant::now(), Outbox::default());
-        outbox.overflowed(GossipId::of(b"a"), now);
+        outbox.overflowed(GossipId::of(b"a"), 1, now);
         assert!(!outbox.take_unsent(GossipId::of(b"b"), now));
         assert!(outbox.take_unsent(GossipId::of(b"a"), now));
         assert!(!outbox.take_unsent(GossipId::of(b"a"), now));
@@ -71,15 +82,22 @@ mod tests {
     #[test]
     fn forgets_what_gossipsub_has_forgotten() {
         let (now, mut outbox) = (Instant::now(), Outbox::default());
-        outbox.overflowed(GossipId::of(b"a"), now);
+        outbox.overflowed(GossipId::of(b"a"), 1, now);
         assert!(!outbox.take_unsent(GossipId::of(b"a"), now + REMEMBERED));
+    }
+
+    #[test]
+    fn what_a_publisher_still_has_is_not_lost() {
+        let mut outbox = Outbox::default();
+        outbox.overflowed(GossipId::of(b"a"), 3, Instant::now());
+        assert_eq!((outbox.lost(2), outbox.lost(2), outbox.lost(2)), (0, 1, 2));
     }
 
     #[test]
     fn remembers_a_bounded_number() {
         let (now, mut outbox) = (Instant::now(), Outbox::default());
         for number in 0..=CAPACITY {
-            outbox.overflowed(GossipId::of(&number.to_be_bytes()), now);
+            outbox.overflowed(GossipId::of(&number.to_be_bytes()), 1, now);
         }
         assert!(!outbox.take_unsent(GossipId::of(&0usize.to_be_bytes()), now));
         assert!(outbox.take_unsent(GossipId::of(&CAPACITY.to_be_bytes()), now));

@@ -61,9 +61,8 @@ impl Transports {
         let (Some(chain), Some(key), true) = (paths.0, paths.1, self.websocket_secure_support) else {
             return Ok(Tls::default());
         };
-        let read = |path: &PathBuf| {
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-        };
+        let read =
+            |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
         let tls = Tls::default().with_certificate(&read(chain)?, &read(key)?);
         tls.with_context(|| format!("{} and {}", chain.display(), key.display()))
     }
