@@ -4,6 +4,7 @@
 mod connecting;
 mod lifecycle;
 mod metadata;
+mod pushback;
 mod raw_peer;
 mod relaying;
 mod scene;

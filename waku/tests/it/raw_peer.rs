@@ -7,7 +7,7 @@ use libp2p::gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, Valida
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use waku::proto::protocol_id;
 
 use super::scene::{pubsub_topic, within};
@@ -47,6 +47,8 @@ pub(crate) enum Seen {
 enum Order {
     Publish(Vec<u8>),
     Dial(Multiaddr),
+    /// Does nothing at all, not even reading, until the other end is dropped.
+    Freeze(oneshot::Receiver<()>),
     /// Opens a metadata stream and writes these bytes; `None` keeps it open and silent.
     AskMetadata(PeerId, Option<Vec<u8>>),
 }
@@ -76,6 +78,13 @@ impl RawPeer {
 
     pub(crate) async fn dial(&self, address: Multiaddr) {
         self.order(Order::Dial(address)).await;
+    }
+
+    /// Reads nothing until the sender is dropped.
+    pub(crate) async fn freeze(&self) -> oneshot::Sender<()> {
+        let (frozen, thaw) = oneshot::channel();
+        self.order(Order::Freeze(thaw)).await;
+        frozen
     }
 
     pub(crate) async fn publish(&self, data: impl Into<Vec<u8>>) {
@@ -188,6 +197,7 @@ async fn run(
     loop {
         tokio::select! {
             order = orders.recv() => match order {
+                Some(Order::Freeze(thaw)) => drop(thaw.await),
                 Some(order) => carry_out(&mut swarm, order),
                 None => return,
             },
@@ -206,6 +216,7 @@ fn carry_out(swarm: &mut Swarm<Behaviour>, order: Order) {
             swarm.behaviour_mut().gossipsub.publish(topic(), data).unwrap();
         }
         Order::Dial(address) => swarm.dial(address).unwrap(),
+        Order::Freeze(_) => unreachable!("carried out where it is heard"),
         Order::AskMetadata(peer, bytes) => {
             swarm.behaviour_mut().metadata.send_request(&peer, bytes);
         }
