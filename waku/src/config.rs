@@ -1,9 +1,10 @@
 //! What a node is told at start. Every default is a constant here, with its source.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::peers::Backoff;
+use crate::peers::{Backoff, Dialing};
 use crate::relay::Validator;
 use crate::{
     FilterConfig, Keypair, LightpushConfig, Multiaddr, Nat, PeerExchangeConfig, Sharding, StoreConfig, Tls,
@@ -21,6 +22,10 @@ pub const DEFAULT_SUBSCRIPTION_QUEUE_LEN: usize = 1024;
 
 /// Time between two pings of a peer. nwaku pings a part of its peers every 10 s and all every 2 min.
 pub const DEFAULT_PING_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Peers a node remembers, connected or not. nwaku remembers one and a quarter times its connections, go-waku
+/// as many as it meets.
+pub const DEFAULT_MAX_KNOWN_PEERS: usize = 10_000;
 
 /// Configuration of a [`Node`](crate::Node).
 ///
@@ -47,8 +52,18 @@ pub struct Config {
     pub nat: Nat,
     /// Peers to stay connected to, with or without `/p2p/…`.
     pub static_peers: Vec<Multiaddr>,
-    /// How peers that cannot be reached are tried again.
+    /// Peers to stay connected to and to ask first for services (store, filter, lightpush, peer exchange),
+    /// with or without `/p2p/…`. Static peers otherwise.
+    pub service_peers: Vec<Multiaddr>,
+    /// How static peers that cannot be reached are tried again.
     pub reconnect: Backoff,
+    /// How relay peers are found among the peers the node knows.
+    pub dialing: Dialing,
+    /// Peers the node remembers, connected or not; [`DEFAULT_MAX_KNOWN_PEERS`].
+    pub max_known_peers: usize,
+    /// The file the known peers are kept in from one run to the next; one node's alone. Its directory must be
+    /// there. None by default: they are known until the node stops.
+    pub peer_store: Option<PathBuf>,
     /// What peers are told about the software; [`DEFAULT_AGENT`].
     pub agent: String,
     /// How many connections are accepted.
@@ -90,7 +105,11 @@ impl Config {
             tls: Tls::default(),
             nat: Nat::default(),
             static_peers: Vec::new(),
+            service_peers: Vec::new(),
             reconnect: Backoff::default(),
+            dialing: Dialing::default(),
+            max_known_peers: DEFAULT_MAX_KNOWN_PEERS,
+            peer_store: None,
             agent: DEFAULT_AGENT.to_owned(),
             limits: ConnectionLimits::default(),
             max_rpc_size: DEFAULT_MAX_RPC_SIZE,
@@ -106,19 +125,24 @@ impl Config {
     }
 }
 
-/// How many connections a node has. Static peers with a known peer id are exempt from `total` and `per_peer`.
+/// How many connections a node has. Static peers with a known peer id are exempt from `total`, `per_peer` and
+/// `relay_share`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Connections in all. Default 150, as nwaku.
     pub total: u32,
-    /// Inbound connections from one IP address; loopback is exempt. Default 5, as nwaku and go-waku.
+    /// Inbound connections from one IP address, and peers of one IP address beyond which none is dialled;
+    /// loopback is exempt. Default 5, as nwaku and go-waku.
     pub per_ip: u32,
     /// Connections with one peer. Default 2: both may dial each other at the same time.
     pub per_peer: u32,
+    /// The part of `total` that is for relay peers, in percent; a third of it for those the node dials, the
+    /// rest for those that come. What is left is for peers that only use services. Default 50, as nwaku.
+    pub relay_share: u8,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { total: 150, per_ip: 5, per_peer: 2 }
+        Self { total: 150, per_ip: 5, per_peer: 2, relay_share: 50 }
     }
 }

@@ -39,8 +39,8 @@ pub use waku_proto::enr::{Capabilities, RelayShards};
 pub use waku_proto::{self as proto, Bytes, ContentTopic, MessageHash, PubsubTopic, Shard, WakuMessage};
 
 pub use config::{
-    Config, ConnectionLimits, DEFAULT_AGENT, DEFAULT_MAX_RPC_SIZE, DEFAULT_PING_INTERVAL,
-    DEFAULT_SUBSCRIPTION_QUEUE_LEN, MAX_RPC_OVERHEAD,
+    Config, ConnectionLimits, DEFAULT_AGENT, DEFAULT_MAX_KNOWN_PEERS, DEFAULT_MAX_RPC_SIZE,
+    DEFAULT_PING_INTERVAL, DEFAULT_SUBSCRIPTION_QUEUE_LEN, MAX_RPC_OVERHEAD,
 };
 pub use enr::{AnnounceError, Announced, Announcement, MAX_RECORD_LEN, NodeRecord, RecordError};
 pub use envelope::{Delivery, Envelope};

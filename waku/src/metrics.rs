@@ -65,6 +65,16 @@ counters! {
     metadata_refused = "waku_metadata_refused_total",
     /// Peers disconnected over their score: `waku_peers_graylisted_total`.
     peers_graylisted = "waku_peers_graylisted_total",
+    /// Known peers dialled: `waku_peers_dialled_total`.
+    peers_dialled = "waku_peers_dialled_total",
+    /// Peers disconnected to keep to the shares of the connections: `waku_peers_parted_total`.
+    peers_parted = "waku_peers_parted_total",
+    /// Known peers that made room for others: `waku_peers_evicted_total`.
+    peers_evicted = "waku_peers_evicted_total",
+    /// Known peers forgotten because they never answer: `waku_peers_forgotten_total`.
+    peers_forgotten = "waku_peers_forgotten_total",
+    /// Times the known peers could not be written to disk: `waku_peer_store_failed_total`.
+    peer_store_failed = "waku_peer_store_failed_total",
     /// Requests that came for filter: `waku_filter_requests_total`.
     filter_requests = "waku_filter_requests_total",
     /// Of these, those over the rate limit: `waku_filter_requests_limited_total`.

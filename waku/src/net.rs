@@ -10,6 +10,7 @@ mod frames;
 pub(crate) mod keypair;
 pub(crate) mod listen;
 pub(crate) mod nat;
+pub(crate) mod peering;
 mod pushback;
 pub(crate) mod router;
 pub(crate) mod rpc;

@@ -1,7 +1,7 @@
 //! The node's handle.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use thiserror::Error;
@@ -14,10 +14,13 @@ use crate::net::driver::{Driver, Inputs, Views};
 use crate::net::flow::Flows;
 use crate::net::listen::ListenError;
 use crate::net::nat::{Circuits, Reachability};
+use crate::net::peering::Peering;
 use crate::net::router::Router;
 use crate::net::services::{Askers, Inboxes, Services};
 use crate::net::tls::TlsError;
 use crate::net::transport::{self, TransportError, is_dialable, with_peer_id};
+use crate::peers::file::PeerStoreError;
+use crate::peers::service::ServiceRecord;
 use crate::peers::{AddPeerError, PeerList, peer_id_of};
 use crate::relay::pool::{Judge, Pool};
 use crate::{Config, MetricsSnapshot, Multiaddr, PeerId, Peers, Relay, Sharding};
@@ -74,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) judge: Option<Judge>,
     pub(crate) askers: Askers,
     pub(crate) peers: watch::Receiver<PeerList>,
+    pub(crate) services: Mutex<ServiceRecord>,
     peer_id: PeerId,
     addresses: watch::Receiver<Vec<Multiaddr>>,
     reachability: watch::Receiver<Reachability>,
@@ -127,7 +131,8 @@ impl Node {
         let (reachability_view, reachability) = watch::channel(Reachability::default());
         let views = Views { peers: peers_view, addresses: addresses_view, reachability: reachability_view };
         let circuits = Circuits::new(&config.nat.circuit_relays, config.reconnect.clone(), Instant::now());
-        let mut driver = Driver::new(swarm, router, circuits, views, Arc::clone(&metrics));
+        let peering = Peering::open(&config)?;
+        let mut driver = Driver::new(swarm, router, circuits, peering, views, Arc::clone(&metrics));
         start(&mut driver, &config).await?;
 
         let inputs = Inputs { commands: command_queue, verdicts, stop: stop.clone() };
@@ -143,6 +148,7 @@ impl Node {
             judge,
             askers,
             peers,
+            services: Mutex::default(),
             peer_id,
             addresses,
             reachability,
@@ -222,8 +228,10 @@ async fn start(driver: &mut Driver, config: &Config) -> Result<(), SpawnError> {
     // Shards first: the first peer asks for them at once.
     driver.pin(config.sharding.subscribed());
     driver.listen(&config.listen_addresses, &config.tls).await?;
-    for address in &config.static_peers {
-        match driver.add_static_peer(address.clone()) {
+    let static_peers = config.static_peers.iter().map(|address| (address, false));
+    let service_peers = config.service_peers.iter().map(|address| (address, true));
+    for (address, is_service) in static_peers.chain(service_peers) {
+        match driver.add_static_peer(address.clone(), is_service) {
             // The nodes of a fleet may share one list.
             Err(AddPeerError::OwnPeerId) => tracing::warn!(%address, "a static peer is this node; left out"),
             added => added?,
@@ -242,6 +250,9 @@ pub enum SpawnError {
     /// A static peer cannot be dialled.
     #[error(transparent)]
     StaticPeer(#[from] AddPeerError),
+    /// The file of known peers cannot be used.
+    #[error(transparent)]
+    PeerStore(#[from] PeerStoreError),
     /// The system's DNS configuration cannot be read.
     #[error("the DNS configuration cannot be read: {0}")]
     Dns(io::Error),

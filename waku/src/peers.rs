@@ -5,6 +5,11 @@ pub(crate) mod behaviour;
 pub(crate) mod book;
 pub(crate) mod dial_error;
 mod dialer;
+mod dialing;
+pub(crate) mod file;
+pub(crate) mod known;
+pub(crate) mod policy;
+pub(crate) mod service;
 mod slots;
 
 use std::sync::Arc;
@@ -14,13 +19,16 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 use self::dialer::State;
-use crate::net::command::Command;
+use crate::net::command::PeerCommand;
 use crate::node::Shared;
 use crate::{Multiaddr, PeerId, Stopped};
 
 pub use self::backoff::Backoff;
 pub use self::book::{Direction, DisconnectReason, Disconnection, PeerInfo};
 pub(crate) use self::dialer::peer_id_of;
+pub use self::dialing::Dialing;
+pub use self::file::PeerStoreError;
+pub use self::known::{KnownPeer, NewPeer, PeerOrigin, PeerState};
 
 /// Looks at and changes a node's peers. Cheap to clone; keeps the node running.
 #[derive(Debug, Clone)]
@@ -48,9 +56,7 @@ impl Peers {
     /// # Errors
     /// When the address cannot be dialled or names this node, or the node has stopped.
     pub async fn add_static(&self, address: Multiaddr) -> Result<(), AddPeerError> {
-        let (reply, answer) = oneshot::channel();
-        self.node.command(Command::AddStaticPeer { address, reply }).await?;
-        answer.await.map_err(|_| Stopped)?
+        self.ask(|reply| PeerCommand::AddStatic { address, reply }).await?
     }
 
     /// No longer stays connected to the peer at this address, written as it was added. A connection that is
@@ -59,8 +65,42 @@ impl Peers {
     /// # Errors
     /// When the node has stopped.
     pub async fn remove_static(&self, address: Multiaddr) -> Result<bool, Stopped> {
+        self.ask(|reply| PeerCommand::RemoveStatic { address, reply }).await
+    }
+
+    /// Every peer the node knows of, connected or not, by peer id.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn known(&self) -> Result<Vec<Arc<KnownPeer>>, Stopped> {
+        self.ask(|reply| PeerCommand::List { reply }).await
+    }
+
+    /// Tells the node about peers. It dials them when it needs peers of their kind; a peer to be connected to
+    /// in any case is added with [`Peers::add_static`].
+    ///
+    /// Returns how many of them are known now: this node itself is not, nor is a peer without any address that
+    /// can be dialled.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn add(&self, peers: impl IntoIterator<Item = NewPeer>) -> Result<usize, Stopped> {
+        let peers = peers.into_iter().collect();
+        self.ask(|reply| PeerCommand::Learn { peers, reply }).await
+    }
+
+    /// Forgets a known peer. One that is connected stays connected, and is forgotten when it is gone. False
+    /// when it was not known.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn forget(&self, peer: PeerId) -> Result<bool, Stopped> {
+        self.ask(|reply| PeerCommand::Forget { peer, reply }).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> PeerCommand) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.node.command(Command::RemoveStaticPeer { address, reply }).await?;
+        self.node.command(command(reply)).await?;
         answer.await.map_err(|_| Stopped)
     }
 }
@@ -74,6 +114,10 @@ pub struct PeerList {
     pub static_peers: Vec<StaticPeerInfo>,
     /// The last 64 disconnections, oldest first.
     pub disconnections: Vec<Disconnection>,
+    /// How many peers the node knows of, connected or not; [`Peers::known`] lists them.
+    pub known: usize,
+    /// How many of them are being dialled, or are about to be.
+    pub dialing: usize,
 }
 
 impl PeerList {
@@ -101,6 +145,8 @@ pub struct StaticPeerInfo {
     pub failures: u32,
     /// Why the last dial failed; `None` once connected.
     pub last_error: Option<String>,
+    /// Whether it is asked first for services.
+    pub is_service: bool,
 }
 
 /// Where a node is with a static peer.
@@ -130,6 +176,7 @@ pub(crate) fn static_peer_info(
         },
         failures: peer.failures,
         last_error: peer.last_error.clone(),
+        is_service: peer.is_service,
     }
 }
 

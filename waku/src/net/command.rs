@@ -1,13 +1,14 @@
 //! What the handles ask of the driver.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, PeerId};
 use tokio::sync::oneshot;
-use waku_proto::PubsubTopic;
+use waku_proto::{PubsubTopic, Shard};
 
 use crate::Envelope;
-use crate::peers::AddPeerError;
+use crate::peers::{AddPeerError, KnownPeer, NewPeer};
 use crate::relay::fan_out::{Interest, SubscriptionId};
 use crate::relay::queue::Reader;
 
@@ -15,15 +16,46 @@ use crate::relay::queue::Reader;
 #[derive(Debug)]
 pub(crate) enum Command {
     Relay(RelayCommand),
-    AddStaticPeer {
+    Peers(PeerCommand),
+}
+
+/// A request about peers.
+#[derive(Debug)]
+pub(crate) enum PeerCommand {
+    AddStatic {
         address: Multiaddr,
         reply: oneshot::Sender<Result<(), AddPeerError>>,
     },
     /// Answered with false when there is no such static peer.
-    RemoveStaticPeer {
+    RemoveStatic {
         address: Multiaddr,
         reply: oneshot::Sender<bool>,
     },
+    /// Answered with how many of them are known now.
+    Learn {
+        peers: Vec<NewPeer>,
+        reply: oneshot::Sender<usize>,
+    },
+    /// Answered with false when the peer was not known.
+    Forget {
+        peer: PeerId,
+        reply: oneshot::Sender<bool>,
+    },
+    List {
+        reply: oneshot::Sender<Vec<Arc<KnownPeer>>>,
+    },
+    /// Dials known peers for a service. Answered with how many dials are under way.
+    Reach {
+        protocol: &'static str,
+        shard: Option<Shard>,
+        reply: oneshot::Sender<usize>,
+    },
+}
+
+impl From<PeerCommand> for Command {
+    fn from(command: PeerCommand) -> Self {
+        Self::Peers(command)
+    }
 }
 
 /// A request to the relay of a node that has one.

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use getrandom::SysRng;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub;
-use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
 use rand_core::UnwrapErr;
 use tokio::sync::{mpsc, watch};
@@ -20,14 +20,14 @@ use waku_proto::{PubsubTopic, Shard};
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::command::{Command, RelayCommand};
 use super::nat::{Circuits, Reachability};
+use super::peering::Peering;
 use super::router::{Origin, Router};
-use super::transport::is_dialable;
 use crate::metadata;
 use crate::metrics::Metrics;
 use crate::peers::book::Book;
 use crate::peers::dial_error::innermost;
-use crate::peers::{AddPeerError, Direction, DisconnectReason, PeerList, peer_id_of, static_peer_info};
-use crate::relay::behaviour::{GRAYLIST_THRESHOLD, Gossipsub};
+use crate::peers::{Direction, PeerList};
+use crate::relay::behaviour::Gossipsub;
 use crate::relay::pool::Judged;
 
 /// Commands and verdicts handled in a row before the swarm gets its turn.
@@ -65,16 +65,17 @@ pub(crate) struct Inputs {
 pub(crate) struct Driver {
     pub(super) swarm: Swarm<Behaviour>,
     pub(super) listeners: Vec<ListenerId>,
-    router: Router,
+    pub(super) router: Router,
     pub(super) circuits: Circuits,
-    book: Book,
+    pub(super) book: Book,
+    pub(super) peering: Peering,
     pub(super) views: Views,
     /// The peers are not as last shown.
-    peers_changed: bool,
-    peers_shown: Instant,
+    pub(super) peers_changed: bool,
+    pub(super) peers_shown: Instant,
     /// When a message was last published.
     published: Option<Instant>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Driver {
@@ -82,6 +83,7 @@ impl Driver {
         swarm: Swarm<Behaviour>,
         router: Router,
         circuits: Circuits,
+        peering: Peering,
         views: Views,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -91,6 +93,7 @@ impl Driver {
             router,
             circuits,
             book: Book::default(),
+            peering,
             views,
             peers_changed: false,
             peers_shown: Instant::now(),
@@ -147,6 +150,7 @@ impl Driver {
                 }
                 // Before the swarm, which a flood keeps busy.
                 _ = score_check.tick() => self.drop_graylisted(),
+                () = sleep_until(self.peering.next_look().into()) => self.tend_peers(),
                 event = self.swarm.select_next_some(), if !waits => {
                     budget = BUDGET;
                     self.on_swarm_event(event);
@@ -170,17 +174,7 @@ impl Driver {
         // A reply nobody waits for is no error: the caller gave up.
         match command {
             Command::Relay(command) => self.on_relay_command(command),
-            Command::AddStaticPeer { address, reply } => {
-                let outcome = self.add_static_peer(address);
-                // Whoever looks after the answer sees the change.
-                self.show_peers();
-                let _ = reply.send(outcome);
-            }
-            Command::RemoveStaticPeer { address, reply } => {
-                let is_removed = self.remove_static_peer(&address);
-                self.show_peers();
-                let _ = reply.send(is_removed);
-            }
+            Command::Peers(command) => self.on_peer_command(command),
         }
     }
 
@@ -212,33 +206,6 @@ impl Driver {
         }
     }
 
-    /// Stays connected to a peer from now on.
-    pub(crate) fn add_static_peer(&mut self, address: Multiaddr) -> Result<(), AddPeerError> {
-        if !is_dialable(&address) {
-            return Err(AddPeerError::Unsupported { address });
-        }
-        if let Some(peer) = peer_id_of(&address) {
-            if peer == *self.swarm.local_peer_id() {
-                return Err(AddPeerError::OwnPeerId);
-            }
-            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
-        }
-        self.swarm.behaviour_mut().peers.add(address);
-        self.peers_changed = true;
-        Ok(())
-    }
-
-    fn remove_static_peer(&mut self, address: &Multiaddr) -> bool {
-        let Behaviour { peers, limits, .. } = self.swarm.behaviour_mut();
-        let is_removed = peers.remove(address);
-        if let Some(peer) = peer_id_of(address)
-            && !peers.static_peers().any(|(address, _)| peer_id_of(address) == Some(peer))
-        {
-            limits.remove_peer_id(&peer);
-        }
-        is_removed
-    }
-
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
@@ -246,22 +213,19 @@ impl Driver {
                 self.metrics.connections_opened.increment();
                 let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
                 tracing::info!(peer = %peer_id, ?direction, "connection opened");
-                let address = endpoint.get_remote_address().clone();
-                self.book.opened(peer_id, address, direction, SystemTime::now());
-                self.peers_changed = true;
+                self.connection_opened(peer_id, endpoint.get_remote_address().clone(), direction);
             }
             SwarmEvent::ConnectionClosed { peer_id, endpoint, num_established, cause, .. } => {
                 let cause = cause.map_or_else(|| "by this node".to_owned(), |cause| innermost(&cause));
                 let (address, is_last) = (endpoint.get_remote_address(), num_established == 0);
                 tracing::info!(peer = %peer_id, %cause, "connection closed");
-                self.book.closed(peer_id, address, is_last, cause, SystemTime::now());
-                self.peers_changed = true;
+                self.connection_closed(peer_id, address, is_last, cause);
             }
             SwarmEvent::IncomingConnectionError { error, send_back_addr, .. } => {
                 tracing::debug!(%send_back_addr, error = innermost(&error), "inbound connection failed");
                 self.metrics.connections_refused.increment();
             }
-            SwarmEvent::OutgoingConnectionError { .. } => self.metrics.dials_failed.increment(),
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => self.dial_failed(peer_id, &error),
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.views.addresses.send_modify(|shown| shown.push(address));
             }
@@ -279,18 +243,13 @@ impl Driver {
         match event {
             BehaviourEvent::Gossipsub(event) => self.on_gossipsub_event(event),
             BehaviourEvent::Metadata(metadata::behaviour::Event::Known { peer, metadata }) => {
-                self.book.told_metadata(peer, metadata);
-                self.peers_changed = true;
+                self.told_metadata(peer, metadata);
             }
             BehaviourEvent::Metadata(metadata::behaviour::Event::Refused { peer, refusal }) => {
-                tracing::info!(%peer, %refusal, "peer disconnected over its metadata");
-                self.metrics.metadata_refused.increment();
-                self.book.closing(peer, refusal.into());
+                self.metadata_refused(peer, refusal);
             }
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                let protocols = info.protocols.iter().map(ToString::to_string).collect();
-                self.book.identified(peer_id, info.agent_version, protocols);
-                self.peers_changed = true;
+                self.identified(peer_id, info);
             }
             BehaviourEvent::Ping(ping::Event { peer, connection, result }) => {
                 self.on_ping(peer, connection, result);
@@ -305,21 +264,16 @@ impl Driver {
     fn on_gossipsub_event(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
+                self.book.active(propagation_source, SystemTime::now());
                 if let Some((router, gossipsub)) = self.relay() {
                     router.on_message(gossipsub, &message_id, propagation_source, message);
                 }
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
-                if let Ok(topic) = topic.as_str().parse() {
-                    self.book.subscribed(peer_id, topic);
-                    self.peers_changed = true;
-                }
+                self.peer_subscribed(peer_id, topic.as_str(), true);
             }
             gossipsub::Event::Unsubscribed { peer_id, topic } => {
-                if let Ok(topic) = topic.as_str().parse() {
-                    self.book.unsubscribed(peer_id, &topic);
-                    self.peers_changed = true;
-                }
+                self.peer_subscribed(peer_id, topic.as_str(), false);
             }
             gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
                 let dropped = self.router.lost(failed_messages.priority + failed_messages.non_priority);
@@ -330,66 +284,13 @@ impl Driver {
         }
     }
 
-    fn on_ping(&mut self, peer: PeerId, connection: ConnectionId, result: Result<Duration, ping::Failure>) {
-        match result {
-            Ok(round_trip) => {
-                self.book.pinged(peer, round_trip);
-                self.peers_changed = true;
-            }
-            // Nothing to conclude from that.
-            Err(ping::Failure::Unsupported) => {}
-            Err(failure) => {
-                tracing::info!(%peer, %connection, %failure, "connection is dead");
-                // A peer whose address has changed may be back on another one.
-                if self.book.connections(peer) == 1 {
-                    self.book.closing(peer, DisconnectReason::PingFailed(failure.to_string()));
-                }
-                self.swarm.close_connection(connection);
-            }
-        }
-    }
-
-    /// Gossipsub ignores peers of the worst scores, but keeps them connected.
-    fn drop_graylisted(&mut self) {
-        let Some(gossipsub) = self.swarm.behaviour().gossipsub.as_ref() else {
-            return;
-        };
-        let scores =
-            self.book.peers().filter_map(|peer| Some((peer.peer_id, gossipsub.peer_score(&peer.peer_id)?)));
-        let graylisted: Vec<_> = scores.filter(|(_, score)| *score < GRAYLIST_THRESHOLD).collect();
-        for (peer, score) in graylisted {
-            self.metrics.peers_graylisted.increment();
-            #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
-            self.disconnect(peer, DisconnectReason::Graylisted { score: score as i64 });
-        }
-    }
-
-    fn disconnect(&mut self, peer: PeerId, reason: DisconnectReason) {
-        tracing::info!(%peer, %reason, "peer disconnected");
-        self.book.closing(peer, reason);
-        // Fails only when the peer is gone already.
-        let _ = self.swarm.disconnect_peer_id(peer);
-    }
-
     fn tell_shards(&mut self) {
         self.swarm.behaviour_mut().metadata.set_shards(self.router.topics().filter_map(PubsubTopic::shard));
+        self.peering.hurry();
     }
 
     fn no_longer_listening(&self, addresses: &[Multiaddr]) {
         self.views.addresses.send_modify(|shown| shown.retain(|address| !addresses.contains(address)));
-    }
-
-    /// Shows the peers as they are.
-    pub(crate) fn show_peers(&mut self) {
-        let now = Instant::now();
-        self.peers_changed = false;
-        self.peers_shown = now;
-        let static_peers = self.swarm.behaviour().peers.static_peers();
-        self.views.peers.send_replace(PeerList {
-            connected: self.book.peers().cloned().collect(),
-            static_peers: static_peers.map(|(address, peer)| static_peer_info(address, peer, now)).collect(),
-            disconnections: self.book.gone().cloned().collect(),
-        });
     }
 
     async fn close(mut self) {
@@ -416,5 +317,6 @@ impl Driver {
         if timeout(CLOSE_WITHIN, closed).await.is_err() {
             tracing::debug!("some connections did not close in time");
         }
+        self.save_peers().await;
     }
 }

@@ -51,9 +51,9 @@ impl Behaviour {
     }
 
     /// Stays connected to the peer at this address from now on.
-    pub(crate) fn add(&mut self, address: Multiaddr) {
+    pub(crate) fn add(&mut self, address: Multiaddr, is_service: bool) {
         let connected = peer_id_of(&address).is_some_and(|peer| self.connected.contains(&peer));
-        self.dialer.add(address, connected, Instant::now());
+        self.dialer.add(address, is_service, connected, Instant::now());
         self.changed = true;
     }
 

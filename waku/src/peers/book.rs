@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
-use waku_proto::PubsubTopic;
 use waku_proto::metadata::Metadata;
+use waku_proto::{PubsubTopic, Shard};
 
 use crate::metadata::MetadataRefusal;
 
@@ -47,6 +47,18 @@ pub struct PeerInfo {
     pub round_trip: Option<Duration>,
 }
 
+impl PeerInfo {
+    /// Whether it is on a shard, by its metadata and its subscriptions; `None` when it told neither.
+    pub fn is_on(&self, shard: Shard) -> Option<bool> {
+        if self.cluster.is_some_and(|cluster| cluster != shard.cluster()) {
+            return Some(false);
+        }
+        let is_told = self.cluster.is_some() && self.shards.contains(&shard.index());
+        let is_on = is_told || self.topics.contains(&PubsubTopic::from(shard));
+        (is_on || !self.shards.is_empty() || !self.topics.is_empty()).then_some(is_on)
+    }
+}
+
 /// A peer that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disconnection {
@@ -73,6 +85,9 @@ pub enum DisconnectReason {
     /// This node closed: the peer did not answer pings on its only connection.
     #[error("disconnected: {0}")]
     PingFailed(String),
+    /// This node closed: it has more peers of this kind than it has room for, and others are better.
+    #[error("disconnected: there is no room for it")]
+    NoRoom,
     /// The peer closed, or the connection broke.
     #[error("connection closed: {0}")]
     Closed(String),
@@ -82,6 +97,8 @@ pub enum DisconnectReason {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     peers: BTreeMap<PeerId, PeerInfo>,
+    /// When the last message or request of a connected peer came.
+    active: HashMap<PeerId, SystemTime>,
     /// Why we are closing a peer's connections.
     closing: HashMap<PeerId, DisconnectReason>,
     gone: VecDeque<Disconnection>,
@@ -128,6 +145,7 @@ impl Book {
             return;
         }
         self.peers.remove(&peer_id);
+        self.active.remove(&peer_id);
         let reason = self.closing.remove(&peer_id).unwrap_or(DisconnectReason::Closed(cause));
         self.gone.push_back(Disconnection { peer_id, at: now, reason });
         if self.gone.len() > MEMORY {
@@ -177,6 +195,23 @@ impl Book {
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.topics.remove(topic);
         }
+    }
+
+    /// A message or a request of a peer has come.
+    pub(crate) fn active(&mut self, peer_id: PeerId, now: SystemTime) {
+        if self.peers.contains_key(&peer_id) {
+            self.active.insert(peer_id, now);
+        }
+    }
+
+    /// When the last message or request of a peer came.
+    pub(crate) fn last_active(&self, peer_id: PeerId) -> Option<SystemTime> {
+        self.active.get(&peer_id).copied()
+    }
+
+    /// A connected peer.
+    pub(crate) fn get(&self, peer_id: PeerId) -> Option<&PeerInfo> {
+        self.peers.get(&peer_id)
     }
 
     /// The connected peers subscribed to a topic.

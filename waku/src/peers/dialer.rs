@@ -18,6 +18,8 @@ pub(crate) struct StaticPeer {
     /// Failures in a row.
     pub(crate) failures: u32,
     pub(crate) last_error: Option<String>,
+    /// Named by the application to be asked for services.
+    pub(crate) is_service: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +41,13 @@ impl Dialer {
         Self { backoff, peers: BTreeMap::new() }
     }
 
-    /// Adds a peer, to be dialled at once. Adding it again changes nothing.
-    pub(crate) fn add(&mut self, address: Multiaddr, connected: bool, now: Instant) {
+    /// Adds a peer, to be dialled at once. Adding it again changes nothing, but that it may be one for
+    /// services from then on.
+    pub(crate) fn add(&mut self, address: Multiaddr, is_service: bool, connected: bool, now: Instant) {
         let state = if connected { State::Connected { since: now } } else { State::Waiting { until: now } };
         let peer_id = peer_id_of(&address);
-        self.peers.entry(address).or_insert(StaticPeer { peer_id, state, failures: 0, last_error: None });
+        let new = StaticPeer { peer_id, state, failures: 0, last_error: None, is_service: false };
+        self.peers.entry(address).or_insert(new).is_service |= is_service;
     }
 
     /// Removes a peer; false when it was none. It is not dialled again; a connection stays.
@@ -159,7 +163,7 @@ mod tests {
             }
             let (now, rng) = (Instant::now(), ChaCha8Rng::seed_from_u64(7));
             let mut dialer = Dialer::new(Backoff::default());
-            dialer.add(address.clone(), false, now);
+            dialer.add(address.clone(), false, false, now);
             Self { dialer, now, rng, address, peer }
         }
 
@@ -307,7 +311,7 @@ mod tests {
         scene.dialer.next_dial(scene.now);
         scene.fail();
         let wait = scene.wait();
-        scene.dialer.add(scene.address.clone(), false, scene.now);
+        scene.dialer.add(scene.address.clone(), false, false, scene.now);
         assert_eq!(scene.wait(), wait);
     }
 
@@ -315,7 +319,7 @@ mod tests {
     fn a_peer_added_while_connected_is_not_dialled() {
         let mut scene = Scene::new(true);
         scene.dialer.remove(&scene.address);
-        scene.dialer.add(scene.address.clone(), true, scene.now);
+        scene.dialer.add(scene.address.clone(), false, true, scene.now);
         assert_eq!(scene.dialer.next_dial(scene.now + STABLE), None);
         scene.disconnect();
         assert!(scene.wait().is_some());

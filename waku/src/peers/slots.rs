@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::ConnectionId;
 use thiserror::Error;
+
+use super::known::addresses::ip_of;
 
 /// Inbound connections by IP address, from the first packet to the last.
 #[derive(Debug)]
@@ -47,14 +48,6 @@ impl Slots {
             }
         }
     }
-}
-
-fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    address.iter().find_map(|protocol| match protocol {
-        Protocol::Ip4(ip) => Some(ip.into()),
-        Protocol::Ip6(ip) => Some(ip.into()),
-        _ => None,
-    })
 }
 
 /// An IP address has as many connections as it may.
