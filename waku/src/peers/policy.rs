@@ -126,7 +126,7 @@ impl Policy {
     ) -> Vec<PeerId> {
         self.queue.retain(|(_, purpose)| *purpose == Purpose::Service);
         let counted = neighbours.iter().filter(|peer| peer.tie != Tie::Static).count();
-        let mut missing = self.missing(known, shards, neighbours);
+        let mut missing = self.missing(known, shards, neighbours, now);
         let chosen = self.choose(known, &mut missing, neighbours, exempt, now, rng);
         let parting = self.partings(neighbours, chosen.len(), now);
         let room = self.shares.total.saturating_sub(counted + self.dialing.len() + self.queue.len());
@@ -204,18 +204,32 @@ impl Policy {
     }
 
     /// How many dialled relay peers each shard lacks.
-    fn missing(&self, known: &Known, shards: &[Shard], neighbours: &[Neighbour]) -> BTreeMap<u16, usize> {
+    fn missing(
+        &self,
+        known: &Known,
+        shards: &[Shard],
+        neighbours: &[Neighbour],
+        now: SystemTime,
+    ) -> BTreeMap<u16, usize> {
         if self.shares.outbound == 0 || shards.is_empty() {
             return BTreeMap::new();
         }
         let target = (self.shares.outbound / shards.len()).max(1);
-        let dialled = neighbours.iter().filter(|peer| peer.direction == Direction::Outbound);
-        let dialled: Vec<_> = dialled.filter(|peer| peer.speaks_relay).collect();
-        let dialing: Vec<_> = self.dialing.iter().filter_map(|peer| known.get(*peer)).collect();
+        let is_there = |peer: &Neighbour, shard: &Shard| {
+            peer.direction == Direction::Outbound && peer.speaks_relay && peer.shared.contains(&shard.index())
+        };
+        let is_new = |peer: &Neighbour| {
+            self.dialled_for_relay.contains(&peer.peer_id) && !is_old(peer.since, GRACE, now)
+        };
+        let may_be_on =
+            |peer: PeerId, shard| known.get(peer).is_some_and(|peer| peer.is_on(shard) != Some(false));
         let missing = shards.iter().map(|shard| {
-            let there = dialled.iter().filter(|peer| peer.shared.contains(&shard.index())).count();
-            let coming = dialing.iter().filter(|peer| peer.is_on(*shard) != Some(false)).count();
-            (shard.index(), target.saturating_sub(there + coming))
+            // One that is connected just now has yet to tell its shards.
+            let there = neighbours
+                .iter()
+                .filter(|peer| is_there(peer, shard) || is_new(peer) && may_be_on(peer.peer_id, *shard));
+            let coming = self.dialing.iter().filter(|peer| may_be_on(**peer, *shard));
+            (shard.index(), target.saturating_sub(there.count() + coming.count()))
         });
         missing.filter(|(_, missing)| *missing > 0).collect()
     }
@@ -278,12 +292,11 @@ impl Policy {
 
     /// Whom to part from, so that `wanted` more peers can be dialled and every kind keeps to its share.
     fn partings(&self, neighbours: &[Neighbour], wanted: usize, now: SystemTime) -> Vec<PeerId> {
-        let is_old = |since: SystemTime, age| now.duration_since(since).is_ok_and(|passed| passed >= age);
         let counted: Vec<_> = neighbours.iter().filter(|peer| peer.tie != Tie::Static).collect();
         let mut free: Vec<_> = counted
             .iter()
             .copied()
-            .filter(|peer| peer.tie == Tie::None && is_old(peer.since, GRACE))
+            .filter(|peer| peer.tie == Tie::None && is_old(peer.since, GRACE, now))
             .collect();
         free.sort_by(|a, b| {
             let rank = |peer: &Neighbour| (!peer.shared.is_empty(), peer.is_useful);
@@ -293,8 +306,8 @@ impl Policy {
         let is_useless = |peer: &Neighbour| {
             self.dialled_for_relay.contains(&peer.peer_id)
                 && peer.shared.is_empty()
-                && is_old(peer.since, IDLE)
-                && is_old(peer.last_active, IDLE)
+                && is_old(peer.since, IDLE, now)
+                && is_old(peer.last_active, IDLE, now)
         };
         let comes_for_relay = |peer: &Neighbour| peer.direction == Direction::Inbound && peer.speaks_relay;
         let comes_for_service = |peer: &Neighbour| peer.direction == Direction::Inbound && !peer.speaks_relay;
@@ -313,6 +326,10 @@ impl Policy {
         part(over.min(over_share), &comes_for_service);
         parting
     }
+}
+
+fn is_old(since: SystemTime, age: Duration, now: SystemTime) -> bool {
+    now.duration_since(since).is_ok_and(|passed| passed >= age)
 }
 
 /// Takes a peer for the shards that lack some; false when none of them needs it.

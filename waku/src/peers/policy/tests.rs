@@ -89,7 +89,7 @@ impl Scene {
         self.neighbour(Direction::Inbound, change)
     }
 
-    /// A dialled peer is connected.
+    /// A dialled peer is connected and has told its shards.
     fn connect(&mut self, peer: PeerId, shards: &[u16]) {
         let address: Multiaddr = "/ip4/192.0.2.1/tcp/1".parse().unwrap();
         self.known.opened(peer, &address, Direction::Outbound, self.now);
@@ -142,6 +142,20 @@ fn dials_up_to_the_target_and_no_further() {
     // One is gone: one is dialled.
     scene.neighbours.pop();
     assert_eq!(scene.plan_dials().len(), 1);
+}
+
+#[test]
+fn a_peer_that_has_yet_to_tell_its_shards_counts_for_a_while() {
+    let mut scene = Scene::new(&limits(150), wanting(1), &[0]);
+    let peers = [scene.relay_peer(&[0]), scene.relay_peer(&[0])];
+    let dialled = scene.plan_dials();
+    scene.connect(dialled[0], &[]);
+    scene.neighbours[0].speaks_relay = false;
+    scene.now += GRACE.saturating_sub(SECOND);
+    assert_eq!(scene.plan_dials(), []);
+    scene.now += SECOND;
+    let other = peers.into_iter().filter(|peer| *peer != dialled[0]);
+    assert_eq!(scene.plan_dials(), other.collect::<Vec<_>>());
 }
 
 #[test]
