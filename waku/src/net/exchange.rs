@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -173,12 +173,22 @@ type PendingReply<R> = Pin<
     >,
 >;
 
+/// A request that a peer has yet to answer.
+struct Asked<P: Protocol> {
+    peer: PeerId,
+    reply: oneshot::Sender<Result<P::Response, AskError>>,
+}
+
 /// The protocol on the swarm.
 pub(crate) struct Exchange<P: Protocol> {
     rpc: Rpc<P>,
     server: Option<Server<P>>,
     asks: mpsc::Receiver<Ask<P>>,
-    asked: HashMap<OutboundRequestId, oneshot::Sender<Result<P::Response, AskError>>>,
+    asked: HashMap<OutboundRequestId, Asked<P>>,
+    /// Requests of peers, until the answer has left.
+    serving: HashMap<InboundRequestId, PeerId>,
+    /// When the last request of each connected peer came.
+    last_request: HashMap<PeerId, SystemTime>,
     /// Requests at the service.
     replies: FuturesUnordered<PendingReply<P::Response>>,
     /// What the answers on their way out take.
@@ -204,6 +214,8 @@ impl<P: Protocol> Exchange<P> {
             server,
             asks,
             asked: HashMap::new(),
+            serving: HashMap::new(),
+            last_request: HashMap::new(),
             replies: FuturesUnordered::new(),
             leaving: HashMap::new(),
         };
@@ -226,6 +238,17 @@ impl<P: Served> Exchange<P> {
 }
 
 impl<P: Protocol> Exchange<P> {
+    /// Whether a request of a peer, or one to it, is in progress.
+    pub(crate) fn is_busy(&self, peer: PeerId) -> bool {
+        self.serving.values().any(|served| *served == peer)
+            || self.asked.values().any(|asked| asked.peer == peer)
+    }
+
+    /// When a connected peer last asked.
+    pub(crate) fn last_request(&self, peer: PeerId) -> Option<SystemTime> {
+        self.last_request.get(&peer).copied()
+    }
+
     fn on_rpc_event(&mut self, event: RpcEvent<P>) {
         match event {
             RpcEvent::<P>::Message {
@@ -242,10 +265,12 @@ impl<P: Protocol> Exchange<P> {
                 self.answer(request_id, Err(error.into()));
             }
             RpcEvent::<P>::ResponseSent { request_id, .. } => {
+                self.serving.remove(&request_id);
                 self.leaving.remove(&request_id);
             }
             RpcEvent::<P>::InboundFailure { peer, request_id, error, .. } => {
                 tracing::debug!(%peer, protocol = P::ID, %error, "inbound request failed");
+                self.serving.remove(&request_id);
                 self.leaving.remove(&request_id);
                 if let Some(server) = &self.server {
                     server.metrics.failed.increment();
@@ -266,6 +291,8 @@ impl<P: Protocol> Exchange<P> {
             return;
         };
         server.metrics.requests.increment();
+        self.serving.insert(id, peer);
+        self.last_request.insert(peer, SystemTime::now());
         if !server.limiter.take(peer, Instant::now()) {
             server.metrics.limited.increment();
             // Fails only when the connection is gone.
@@ -282,9 +309,9 @@ impl<P: Protocol> Exchange<P> {
     }
 
     fn answer(&mut self, request: OutboundRequestId, outcome: Result<P::Response, AskError>) {
-        if let Some(reply) = self.asked.remove(&request) {
+        if let Some(asked) = self.asked.remove(&request) {
             // Fails when the caller gave up.
-            let _ = reply.send(outcome);
+            let _ = asked.reply.send(outcome);
         }
     }
 }
@@ -326,6 +353,11 @@ impl<P: Protocol> NetworkBehaviour for Exchange<P> {
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         self.rpc.on_swarm_event(event);
+        if let FromSwarm::ConnectionClosed(closed) = event
+            && closed.remaining_established == 0
+        {
+            self.last_request.remove(&closed.peer_id);
+        }
     }
 
     fn on_connection_handler_event(
@@ -366,7 +398,7 @@ impl<P: Protocol> NetworkBehaviour for Exchange<P> {
                 continue;
             }
             let id = self.rpc.send_request_with_addresses(&ask.peer, Ok(ask.request), ask.addresses);
-            self.asked.insert(id, ask.reply);
+            self.asked.insert(id, Asked { peer: ask.peer, reply: ask.reply });
         }
     }
 }

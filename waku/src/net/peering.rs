@@ -155,18 +155,25 @@ impl Driver {
 
     fn neighbour(&self, peer: &PeerInfo, shards: &[Shard], exempt: &HashSet<PeerId>) -> Neighbour {
         let speaks = |protocol: &str| peer.protocols.iter().any(|known| known == protocol);
-        let gossipsub = self.swarm.behaviour().gossipsub.as_ref();
+        let Behaviour { gossipsub, services, .. } = self.swarm.behaviour();
+        let gossipsub = gossipsub.as_ref();
+        let tie = match exempt.contains(&peer.peer_id) {
+            true => Tie::Static,
+            false if services.is_busy(peer.peer_id) => Tie::Busy,
+            false => Tie::None,
+        };
+        let last_active = self.book.last_active(peer.peer_id).max(services.last_request(peer.peer_id));
         let shared = shards.iter().filter(|shard| peer.is_on(**shard) == Some(true));
         Neighbour {
             peer_id: peer.peer_id,
             direction: peer.direction,
-            tie: if exempt.contains(&peer.peer_id) { Tie::Static } else { Tie::None },
+            tie,
             speaks_relay: speaks(protocol_id::RELAY) || !peer.topics.is_empty(),
             is_useful: SERVICES.iter().any(|service| speaks(service)),
             shared: shared.map(|shard| shard.index()).collect(),
             score: gossipsub.and_then(|gossipsub| gossipsub.peer_score(&peer.peer_id)).unwrap_or_default(),
             since: peer.connected_since,
-            last_active: self.book.last_active(peer.peer_id).unwrap_or(peer.connected_since),
+            last_active: last_active.unwrap_or(peer.connected_since),
             ip: peer.addresses.first().and_then(own_ip_of),
         }
     }

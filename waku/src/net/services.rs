@@ -1,7 +1,9 @@
 //! The protocols of one request and one response, as they are mounted on the swarm.
 
 use std::convert::Infallible;
+use std::time::SystemTime;
 
+use libp2p::PeerId;
 use libp2p::swarm::NetworkBehaviour;
 use tokio::sync::mpsc;
 
@@ -65,6 +67,27 @@ fn mount<P: Served>(
 }
 
 impl Services {
+    /// Whether a request of a peer, or one to it, is in progress.
+    pub(crate) fn is_busy(&self, peer: PeerId) -> bool {
+        self.filter_subscribe.is_busy(peer)
+            || self.lightpush.is_busy(peer)
+            || self.lightpush_v2.is_busy(peer)
+            || self.store.is_busy(peer)
+            || self.peer_exchange.is_busy(peer)
+    }
+
+    /// When a connected peer last asked for anything.
+    pub(crate) fn last_request(&self, peer: PeerId) -> Option<SystemTime> {
+        let last = [
+            self.filter_subscribe.last_request(peer),
+            self.lightpush.last_request(peer),
+            self.lightpush_v2.last_request(peer),
+            self.store.last_request(peer),
+            self.peer_exchange.last_request(peer),
+        ];
+        last.into_iter().flatten().max()
+    }
+
     pub(crate) fn new(config: &Config, metrics: &Metrics) -> (Self, Askers, Inboxes) {
         let size = config.max_rpc_size;
         let served = config.filter.as_ref().map(|filter| filter.rate_limit);

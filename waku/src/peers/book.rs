@@ -97,7 +97,7 @@ pub enum DisconnectReason {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     peers: BTreeMap<PeerId, PeerInfo>,
-    /// When the last message or request of a connected peer came.
+    /// When the last message of a connected peer came.
     active: HashMap<PeerId, SystemTime>,
     /// Why we are closing a peer's connections.
     closing: HashMap<PeerId, DisconnectReason>,
@@ -197,14 +197,14 @@ impl Book {
         }
     }
 
-    /// A message or a request of a peer has come.
+    /// A message of a peer has come.
     pub(crate) fn active(&mut self, peer_id: PeerId, now: SystemTime) {
         if self.peers.contains_key(&peer_id) {
             self.active.insert(peer_id, now);
         }
     }
 
-    /// When the last message or request of a peer came.
+    /// When the last message of a peer came.
     pub(crate) fn last_active(&self, peer_id: PeerId) -> Option<SystemTime> {
         self.active.get(&peer_id).copied()
     }
