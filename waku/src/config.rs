@@ -87,6 +87,10 @@ pub struct Config {
     pub store: Option<StoreConfig>,
     /// Serves 34/WAKU2-PEER-EXCHANGE; off by default.
     pub peer_exchange: Option<PeerExchangeConfig>,
+    /// Asks connected peers that serve peer exchange for peers, at once and every minute, while the node lacks
+    /// relay peers, or without relay knows few peers. Off by default; nwaku does it when it is given a peer to
+    /// ask.
+    pub ask_for_peers: bool,
     /// Judges messages beyond their structure, for example by their rate limit proof.
     pub validator: Option<Arc<dyn Validator>>,
 }
@@ -120,6 +124,7 @@ impl Config {
             lightpush: None,
             store: None,
             peer_exchange: None,
+            ask_for_peers: false,
             validator: None,
         }
     }

@@ -54,7 +54,7 @@ pub use net::listen::ListenError;
 pub use net::nat::{Nat, Reachability};
 pub use net::tls::{Tls, TlsError};
 pub use node::{Node, SpawnError, Stopped};
-pub use peer_exchange::PeerExchangeConfig;
+pub use peer_exchange::{MAX_EXCHANGED_PEERS, PeerExchangeConfig, PeerExchangeError};
 pub use peers::{PeerInfo, PeerList, Peers};
 pub use rate_limit::{Rate, RateLimit};
 pub use relay::{

@@ -75,6 +75,10 @@ counters! {
     peers_forgotten = "waku_peers_forgotten_total",
     /// Times the known peers could not be written to disk: `waku_peer_store_failed_total`.
     peer_store_failed = "waku_peer_store_failed_total",
+    /// Node records given to peers that asked for peers: `waku_peer_exchange_given_total`.
+    peer_exchange_given = "waku_peer_exchange_given_total",
+    /// What peers gave as node records and was none: `waku_peer_exchange_invalid_total`.
+    peer_exchange_invalid = "waku_peer_exchange_invalid_total",
     /// Requests that came for filter: `waku_filter_requests_total`.
     filter_requests = "waku_filter_requests_total",
     /// Of these, those over the rate limit: `waku_filter_requests_limited_total`.

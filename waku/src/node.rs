@@ -23,7 +23,7 @@ use crate::peers::file::PeerStoreError;
 use crate::peers::service::ServiceRecord;
 use crate::peers::{AddPeerError, PeerList, peer_id_of};
 use crate::relay::pool::{Judge, Pool};
-use crate::{Config, MetricsSnapshot, Multiaddr, PeerId, Peers, Relay, Sharding};
+use crate::{Config, MetricsSnapshot, Multiaddr, PeerId, Peers, Relay, Sharding, peer_exchange};
 
 /// Commands on their way to the driver; whoever sends more waits.
 const COMMAND_QUEUE_LEN: usize = 256;
@@ -93,6 +93,14 @@ impl Shared {
     pub(crate) async fn command(&self, command: impl Into<Command>) -> Result<(), Stopped> {
         self.commands.send(command.into()).await.map_err(|_| Stopped)
     }
+
+    pub(crate) fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
 }
 
 impl Node {
@@ -131,7 +139,7 @@ impl Node {
         let (reachability_view, reachability) = watch::channel(Reachability::default());
         let views = Views { peers: peers_view, addresses: addresses_view, reachability: reachability_view };
         let circuits = Circuits::new(&config.nat.circuit_relays, config.reconnect.clone(), Instant::now());
-        let peering = Peering::open(&config)?;
+        let peering = Peering::open(&config).await?;
         let mut driver = Driver::new(swarm, router, circuits, peering, views, Arc::clone(&metrics));
         start(&mut driver, &config).await?;
 
@@ -160,13 +168,19 @@ impl Node {
         };
         let node = Self { shared: Arc::new(shared) };
         node.serve(inboxes);
+        if config.ask_for_peers {
+            tokio::spawn(peer_exchange::seek(Arc::downgrade(&node.shared)));
+        }
         Ok(node)
     }
 
     /// Starts the services whose requests come out of these inboxes.
     fn serve(&self, inboxes: Inboxes) {
         let Inboxes { filter_subscribe, lightpush, lightpush_v2, store, peer_exchange } = inboxes;
-        drop((filter_subscribe, lightpush, lightpush_v2, store, peer_exchange));
+        if let Some(inbox) = peer_exchange {
+            tokio::spawn(peer_exchange::serve(Arc::downgrade(&self.shared), inbox));
+        }
+        drop((filter_subscribe, lightpush, lightpush_v2, store));
     }
 
     /// Closes the listeners and all connections, and returns when the node has ended. The ports are then

@@ -98,7 +98,10 @@ impl Peers {
         self.ask(|reply| PeerCommand::Forget { peer, reply }).await
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> PeerCommand) -> Result<T, Stopped> {
+    pub(crate) async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> PeerCommand,
+    ) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.node.command(command(reply)).await?;
         answer.await.map_err(|_| Stopped)
@@ -118,6 +121,8 @@ pub struct PeerList {
     pub known: usize,
     /// How many of them are being dialled, or are about to be.
     pub dialing: usize,
+    /// Relay peers the node lacks without knowing anybody to dial, summed over its shards.
+    pub lacking: usize,
 }
 
 impl PeerList {

@@ -7,10 +7,10 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::sync::oneshot;
 use waku_proto::{PubsubTopic, Shard};
 
-use crate::Envelope;
 use crate::peers::{AddPeerError, KnownPeer, NewPeer};
 use crate::relay::fan_out::{Interest, SubscriptionId};
 use crate::relay::queue::Reader;
+use crate::{Envelope, NodeRecord};
 
 /// One request to the driver, most with a place for the answer. A dropped place means the node has stopped.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ pub(crate) enum PeerCommand {
     },
     List {
         reply: oneshot::Sender<Vec<Arc<KnownPeer>>>,
+    },
+    /// Draws node records to hand on, at most `count`.
+    Draw {
+        count: usize,
+        reply: oneshot::Sender<Vec<NodeRecord>>,
     },
     /// Dials known peers for a service. Answered with how many dials are under way.
     Reach {

@@ -58,9 +58,14 @@ pub(crate) struct Peering {
 
 impl Peering {
     /// Known peers as an earlier run left them, if there is a file of them.
-    pub(crate) fn open(config: &Config) -> Result<Self, PeerStoreError> {
-        let (file, restored) = match config.peer_store.as_deref().map(PeerFile::open).transpose()? {
-            Some((file, peers)) => (Some(file), peers),
+    pub(crate) async fn open(config: &Config) -> Result<Self, PeerStoreError> {
+        let (file, restored) = match config.peer_store.clone() {
+            Some(path) => {
+                // The signatures of thousands of node records take a while.
+                let opened = spawn_blocking(move || PeerFile::open(&path)).await;
+                let (file, peers) = opened.expect("reading a file of strangers' words does not panic")?;
+                (Some(file), peers)
+            }
             None => (None, Vec::new()),
         };
         let cluster = config.sharding.cluster();
@@ -345,6 +350,9 @@ impl Driver {
                 let _ = reply.send(is_forgotten);
             }
             PeerCommand::List { reply } => _ = reply.send(self.peering.known.list()),
+            PeerCommand::Draw { count, reply } => {
+                let _ = reply.send(self.peering.known.draw(count, &mut UnwrapErr(SysRng)));
+            }
             PeerCommand::Reach { protocol, shard, reply } => {
                 let Peering { known, policy, .. } = &mut self.peering;
                 let coming = policy.reach(known, protocol, shard, clock, &mut UnwrapErr(SysRng));
@@ -420,6 +428,7 @@ impl Driver {
             disconnections: self.book.gone().cloned().collect(),
             known: self.peering.known.len(),
             dialing: self.peering.policy.under_way(),
+            lacking: self.peering.policy.lacking(),
         });
     }
 

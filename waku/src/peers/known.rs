@@ -13,13 +13,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use libp2p::{Multiaddr, PeerId};
+use rand_core::Rng;
 use waku_proto::Shard;
+use waku_proto::enr::Capabilities;
 use waku_proto::metadata::Metadata;
 
 use self::addresses::plain;
 pub use self::peer::{KnownPeer, NewPeer, PeerOrigin, PeerState};
 use super::book::Direction;
 use super::dialing::Dialing;
+use crate::NodeRecord;
 
 /// A connection that lived so long was good.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
@@ -176,7 +179,7 @@ impl Known {
         match self.peers.get(&peer_id).map(|peer| peer.state) {
             Some(PeerState::Connected) => self.change(peer_id).is_some_and(|peer| {
                 peer.addresses.clear();
-                peer.enr = None;
+                peer.record = None;
                 true
             }),
             Some(_) => {
@@ -217,6 +220,21 @@ impl Known {
     /// Every peer, to be looked at elsewhere.
     pub(crate) fn list(&self) -> Vec<Arc<KnownPeer>> {
         self.peers.values().cloned().collect()
+    }
+
+    /// Node records to hand on to others, at most `count` and at random: of peers of our cluster whose last
+    /// dial has not failed. A peer we have from another one's word alone must have been reached.
+    pub(crate) fn draw(&self, count: usize, rng: &mut impl Rng) -> Vec<NodeRecord> {
+        let is_good = |peer: &&KnownPeer| {
+            peer.cluster == Some(self.cluster)
+                && peer.state != PeerState::CannotConnect
+                && (peer.origin != PeerOrigin::PeerExchange || peer.reached.is_some())
+        };
+        let records = self.iter().filter(is_good).filter_map(|peer| peer.record.as_ref());
+        let records = records.filter(|record| record.capabilities() != Capabilities::default());
+        let mut records: Vec<_> = records.map(|record| (rng.next_u64(), record)).collect();
+        records.sort_unstable_by_key(|(chance, _)| *chance);
+        records.into_iter().take(count).map(|(_, record)| record.clone()).collect()
     }
 
     /// How many there are.

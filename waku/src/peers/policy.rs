@@ -99,6 +99,7 @@ pub(crate) struct Policy {
     dialing: HashSet<PeerId>,
     /// Peers dialled for relay, until they are gone.
     dialled_for_relay: HashSet<PeerId>,
+    lacking: usize,
 }
 
 impl Policy {
@@ -110,6 +111,7 @@ impl Policy {
             queue: VecDeque::new(),
             dialing: HashSet::new(),
             dialled_for_relay: HashSet::new(),
+            lacking: 0,
         }
     }
 
@@ -128,6 +130,7 @@ impl Policy {
         let counted = neighbours.iter().filter(|peer| peer.tie != Tie::Static).count();
         let mut missing = self.missing(known, shards, neighbours, now);
         let chosen = self.choose(known, &mut missing, neighbours, exempt, now, rng);
+        self.lacking = missing.values().sum();
         let parting = self.partings(neighbours, chosen.len(), now);
         let room = self.shares.total.saturating_sub(counted + self.dialing.len() + self.queue.len());
         self.queue.extend(chosen.into_iter().take(room).map(|peer| (peer, Purpose::Relay)));
@@ -197,6 +200,11 @@ impl Policy {
     /// How many dials are going on, or will as soon as others have ended.
     pub(crate) fn under_way(&self) -> usize {
         self.dialing.len() + self.queue.len()
+    }
+
+    /// How many relay peers were lacking after the last plan, summed over the shards.
+    pub(crate) fn lacking(&self) -> usize {
+        self.lacking
     }
 
     fn is_under_way(&self, peer_id: PeerId) -> bool {

@@ -3,7 +3,7 @@
 //! ```text
 //! waku-peers 1
 //! <peer id> origin=<name> learned=<time> [seen=<time>] [reached=<time>] [failed=<times>@<time>] [cluster=<number>]
-//!     [shard=<number>]… [capabilities=<number>] [enr=<base64url>] [speaks=<protocol id>]… [at=<address>]…
+//!     [shard=<number>]… [record=<enr:…>] [speaks=<protocol id>]… [at=<address>]…
 //! sha256 <of all lines before this one, in hexadecimal>
 //! ```
 //!
@@ -12,11 +12,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use waku_proto::Bytes;
-use waku_proto::enr::Capabilities;
 
 use crate::Multiaddr;
 use crate::peers::{KnownPeer, NewPeer, PeerOrigin, PeerState};
@@ -76,11 +74,8 @@ fn write_peer(peer: &KnownPeer, now: SystemTime) -> String {
     for shard in &peer.shards {
         field("shard", shard.to_string());
     }
-    if let Some(capabilities) = peer.capabilities {
-        field("capabilities", capabilities.0.to_string());
-    }
-    if let Some(enr) = &peer.enr {
-        field("enr", BASE64URL_NOPAD.encode(enr));
+    if let Some(record) = &peer.record {
+        field("record", record.to_string());
     }
     for protocol in peer.protocols.iter().filter(|protocol| is_word(protocol)) {
         field("speaks", protocol.clone());
@@ -145,8 +140,7 @@ fn read_field(word: &str, peer: &mut KnownPeer, new: &mut NewPeer) -> Option<()>
         }
         "cluster" => new.cluster = Some(value.parse().ok()?),
         "shard" => new.shards.push(value.parse().ok()?),
-        "capabilities" => new.capabilities = Some(Capabilities(value.parse().ok()?)),
-        "enr" => new.enr = Some(Bytes::from(BASE64URL_NOPAD.decode(value.as_bytes()).ok()?)),
+        "record" => new.record = Some(value.parse().ok()?),
         "speaks" => new.protocols.push(value.to_owned()),
         "at" => new.addresses.push(value.parse().ok()?),
         _ => return None,
@@ -164,13 +158,15 @@ mod tests {
     use libp2p::multiaddr::Protocol;
 
     use super::*;
+    use crate::{Announcement, Keypair};
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     fn peer() -> KnownPeer {
-        let mut peer = KnownPeer::new(PeerId::random(), PeerOrigin::PeerExchange, at(1));
+        let keypair = Keypair::generate();
+        let mut peer = KnownPeer::new(keypair.peer_id(), PeerOrigin::PeerExchange, at(1));
         let mut new = NewPeer::new(peer.peer_id, []);
         new.addresses = vec![
             "/dns4/node.example/tcp/443/wss".parse().unwrap(),
@@ -178,8 +174,7 @@ mod tests {
         ];
         new.protocols = vec!["/vac/waku/relay/2.0.0".to_owned(), "/ipfs/ping/1.0.0".to_owned()];
         (new.cluster, new.shards) = (Some(16), vec![32, 64]);
-        new.capabilities = Some(Capabilities::RELAY.with(Capabilities::STORE));
-        new.enr = Some(Bytes::from_static(b"\xf8\x01\xff"));
+        new.record = Some(Announcement::default().sign(&keypair).unwrap().record);
         peer.add(new);
         (peer.last_seen, peer.reached) = (Some(at(5)), Some(at(3)));
         (peer.failures, peer.last_failure) = (2, Some(at(9)));

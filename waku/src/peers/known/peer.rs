@@ -3,10 +3,11 @@
 use std::time::SystemTime;
 
 use libp2p::{Multiaddr, PeerId};
-use waku_proto::enr::Capabilities;
-use waku_proto::{Bytes, Shard, protocol_id};
+use waku_proto::enr::{Capabilities, RelayShards};
+use waku_proto::{Shard, protocol_id};
 
 use super::addresses::plain;
+use crate::NodeRecord;
 
 /// Addresses kept of one peer.
 pub(crate) const MAX_ADDRESSES: usize = 8;
@@ -18,8 +19,6 @@ pub(crate) const MAX_PROTOCOLS: usize = 32;
 pub(crate) const MAX_NAME_LEN: usize = 128;
 /// Shards kept of one peer.
 pub(crate) const MAX_SHARDS: usize = 128;
-/// Largest node record (EIP-778), in bytes.
-pub(crate) const MAX_ENR_LEN: usize = 300;
 
 /// What is known about whether a peer can be connected (27/WAKU2-PEERS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,10 +68,8 @@ pub struct KnownPeer {
     pub cluster: Option<u16>,
     /// Its shards in that cluster, in order: by its metadata, its subscriptions or its node record.
     pub shards: Vec<u16>,
-    /// What it does, by its node record.
-    pub capabilities: Option<Capabilities>,
-    /// Its node record in RLP.
-    pub enr: Option<Bytes>,
+    /// The newest of its node records.
+    pub record: Option<NodeRecord>,
     /// When the node first heard of it.
     pub learned: SystemTime,
     /// When its present connection was opened, or its last one was closed.
@@ -111,11 +108,8 @@ pub struct NewPeer {
     pub cluster: Option<u16>,
     /// Its shards in that cluster; empty when they are not known.
     pub shards: Vec<u16>,
-    /// What it does, when it has a node record that says so.
-    pub capabilities: Option<Capabilities>,
-    /// Its node record in RLP. It is handed on to others that ask for peers, so that only a verified one of
-    /// this very peer belongs here.
-    pub enr: Option<Bytes>,
+    /// Its node record; that of another peer is left out.
+    pub record: Option<NodeRecord>,
 }
 
 impl NewPeer {
@@ -128,8 +122,19 @@ impl NewPeer {
             protocols: Vec::new(),
             cluster: None,
             shards: Vec::new(),
-            capabilities: None,
-            enr: None,
+            record: None,
+        }
+    }
+
+    /// A peer as its node record describes it.
+    pub fn from_record(record: NodeRecord, origin: PeerOrigin) -> Self {
+        let shards = record.shards();
+        Self {
+            origin,
+            cluster: shards.as_ref().map(RelayShards::cluster),
+            shards: shards.iter().flat_map(RelayShards::shards).map(Shard::index).collect(),
+            record: Some(record.clone()),
+            ..Self::new(record.peer_id(), record.addresses())
         }
     }
 }
@@ -145,8 +150,7 @@ impl KnownPeer {
             protocols: Vec::new(),
             cluster: None,
             shards: Vec::new(),
-            capabilities: None,
-            enr: None,
+            record: None,
             learned: now,
             last_seen: None,
             reached: None,
@@ -173,10 +177,8 @@ impl KnownPeer {
         if !self.protocols.is_empty() {
             return Some(self.protocols.iter().any(|known| known == protocol));
         }
-        self.capabilities.and_then(|capabilities| {
-            let capability = capability_for(protocol)?;
-            Some(capabilities.contains(capability))
-        })
+        let capabilities = self.record.as_ref()?.capabilities();
+        capability_for(protocol).map(|capability| capabilities.contains(capability))
     }
 
     /// Adds what somebody else says. What the peer itself said stays.
@@ -189,11 +191,12 @@ impl KnownPeer {
         if self.state != PeerState::Connected && new.cluster.is_some() {
             self.set_shards(new.cluster, &new.shards);
         }
-        if new.capabilities.is_some() {
-            self.capabilities = new.capabilities;
-        }
-        if let Some(enr) = new.enr.filter(|enr| enr.len() <= MAX_ENR_LEN) {
-            self.enr = Some(enr);
+        let newest = self.record.as_ref().map_or(0, NodeRecord::seq);
+        if let Some(record) = new.record
+            && record.peer_id() == self.peer_id
+            && record.seq() >= newest
+        {
+            self.record = Some(record);
         }
     }
 

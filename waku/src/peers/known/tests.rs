@@ -1,7 +1,12 @@
 use std::time::UNIX_EPOCH;
 
-use super::peer::{MAX_ADDRESSES, MAX_ENR_LEN, MAX_NAME_LEN, MAX_PROTOCOLS, MAX_SHARDS};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use waku_proto::enr::RelayShards;
+
+use super::peer::{MAX_ADDRESSES, MAX_NAME_LEN, MAX_PROTOCOLS, MAX_SHARDS};
 use super::*;
+use crate::{Announcement, Keypair};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
@@ -178,7 +183,6 @@ fn everything_about_a_peer_is_bounded() {
     new.protocols = (0..100).map(|number| format!("/p/{number}")).collect();
     new.protocols.extend(["/vac/waku/relay/2.0.0".to_owned(), "x".repeat(MAX_NAME_LEN + 1)]);
     (new.cluster, new.shards) = (Some(CLUSTER), (0..1024).collect());
-    new.enr = Some(waku_proto::Bytes::from(vec![0; MAX_ENR_LEN + 1]));
     let peer = new.peer_id;
     assert!(scene.known.learn(new, scene.now));
     for index in 0..1024 {
@@ -190,7 +194,7 @@ fn everything_about_a_peer_is_bounded() {
     scene.known.identified(peer, &agent, &["/vac/waku/relay/2.0.0".to_owned()], (1..100).map(address));
     let known = scene.get(peer);
     assert_eq!((known.addresses.len(), known.shards.len()), (MAX_ADDRESSES, MAX_SHARDS));
-    assert_eq!((known.enr.as_ref(), known.agent.as_ref().map(String::len)), (None, Some(MAX_NAME_LEN)));
+    assert_eq!(known.agent.as_ref().map(String::len), Some(MAX_NAME_LEN));
     assert!(known.protocols.len() <= MAX_PROTOCOLS);
 }
 
@@ -338,4 +342,60 @@ fn changes_are_told_once() {
     assert!(scene.known.take_changed());
     scene.known.subscribed(peer, shard, true);
     assert!(!scene.known.take_changed());
+}
+
+#[test]
+fn records_are_handed_on_of_peers_that_nothing_speaks_against() {
+    let mut scene = Scene::new(100);
+    let mut learn = |cluster: u16, capabilities, origin| {
+        let announcement = Announcement {
+            ip4: Some([192, 0, 2, 1].into()),
+            tcp4: Some(1),
+            shards: Some(RelayShards::new(cluster, [0]).unwrap()),
+            capabilities,
+            ..Announcement::default()
+        };
+        let record = announcement.sign(&Keypair::generate()).unwrap().record;
+        let new = NewPeer::from_record(record, origin);
+        assert!(scene.known.learn(new.clone(), scene.now));
+        new.peer_id
+    };
+    let good = learn(CLUSTER, Capabilities::RELAY, PeerOrigin::Discv5);
+    let failing = learn(CLUSTER, Capabilities::RELAY, PeerOrigin::Discv5);
+    let rumour = learn(CLUSTER, Capabilities::RELAY, PeerOrigin::PeerExchange);
+    let proved = learn(CLUSTER, Capabilities::RELAY, PeerOrigin::PeerExchange);
+    learn(CLUSTER + 1, Capabilities::RELAY, PeerOrigin::Discv5);
+    learn(CLUSTER, Capabilities::default(), PeerOrigin::Discv5);
+    scene.fail(failing);
+    scene.reach(proved);
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut drawn = |scene: &Scene, count| {
+        let records = scene.known.draw(count, &mut rng);
+        records.iter().map(NodeRecord::peer_id).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(drawn(&scene, 10), [good, proved].into());
+    let alone: std::collections::BTreeSet<_> = (0..20).flat_map(|_| drawn(&scene, 1)).collect();
+    assert_eq!(alone, [good, proved].into(), "each has its chance");
+    scene.reach(rumour);
+    assert_eq!(drawn(&scene, 10).len(), 3);
+}
+
+#[test]
+fn the_newest_record_of_the_peer_itself_counts() {
+    let mut scene = Scene::new(10);
+    let keypair = Keypair::generate();
+    let record = |seq, keypair: &Keypair| {
+        let announcement = Announcement { seq, ..Announcement::default() };
+        announcement.sign(keypair).unwrap().record
+    };
+    let mut learn = |record: NodeRecord| {
+        let mut new = NewPeer::new(keypair.peer_id(), [address(1)]);
+        new.record = Some(record);
+        scene.known.learn(new, scene.now);
+        scene.get(keypair.peer_id()).record.as_ref().map(NodeRecord::seq)
+    };
+    assert_eq!(learn(record(1, &Keypair::generate())), None);
+    assert_eq!(learn(record(7, &keypair)), Some(7));
+    assert_eq!(learn(record(6, &keypair)), Some(7));
+    assert_eq!(learn(record(8, &keypair)), Some(8));
 }

@@ -4,8 +4,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
 use super::*;
-use crate::Multiaddr;
-use crate::peers::{NewPeer, PeerState};
+use crate::peers::{NewPeer, PeerOrigin, PeerState};
+use crate::{Announcement, Capabilities, Keypair, Multiaddr};
 
 const CLUSTER: u16 = 0;
 const SECOND: Duration = Duration::from_secs(1);
@@ -62,6 +62,21 @@ impl Scene {
             (peer.cluster, peer.shards) = (Some(CLUSTER), shards.to_vec());
             peer.protocols = vec![protocol_id::RELAY.to_owned()];
         })
+    }
+
+    /// A peer whose node record says that it serves store, and nothing of shards.
+    fn store_peer(&mut self, ip: &str) -> PeerId {
+        let announcement = Announcement {
+            ip4: Some(ip.parse().unwrap()),
+            tcp4: Some(1),
+            capabilities: Capabilities::STORE,
+            ..Announcement::default()
+        };
+        let record = announcement.sign(&Keypair::generate()).unwrap().record;
+        let peer = NewPeer::from_record(record, PeerOrigin::Discv5);
+        let peer_id = peer.peer_id;
+        assert!(self.known.learn(peer, self.now));
+        peer_id
     }
 
     /// A connected peer, old and silent enough to be parted from.
@@ -192,6 +207,7 @@ fn every_shard_gets_its_part_and_a_peer_on_two_serves_both() {
     let dialled = scene.plan_dials();
     assert_eq!(dialled.iter().filter(|peer| on_one.contains(peer)).count(), 2);
     assert!(dialled.contains(&on_other) && dialled.len() == 3);
+    assert_eq!(scene.policy.lacking(), 1, "the other shard has one of two");
 }
 
 #[test]
@@ -208,7 +224,8 @@ fn peers_of_unknown_shards_are_dialled_only_when_no_others_are_there() {
 fn peers_that_do_not_relay_or_are_static_are_not_dialled_for_relay() {
     let mut scene = Scene::new(&limits(150), wanting(5), &[0]);
     scene.learn("192.0.2.1", |peer| peer.protocols = vec![protocol_id::STORE_QUERY.to_owned()]);
-    scene.learn("192.0.2.2", |peer| peer.capabilities = Some(waku_proto::enr::Capabilities::STORE));
+    let store = scene.store_peer("192.0.2.2");
+    assert!(scene.known.get(store).is_some());
     let fixed = scene.relay_peer(&[0]);
     scene.exempt.insert(fixed);
     assert_eq!(scene.plan_dials(), []);
@@ -322,8 +339,7 @@ fn a_peer_dialled_for_relay_that_shares_no_shard_any_more_goes_when_it_is_idle()
 #[test]
 fn a_service_is_looked_for_among_those_that_serve_it() {
     let mut scene = Scene::new(&limits(150), wanting(0), &[0]);
-    let store = |peer: &mut NewPeer| peer.capabilities = Some(waku_proto::enr::Capabilities::STORE);
-    let stores: Vec<_> = (1..6).map(|number| scene.learn(&format!("192.0.2.{number}"), store)).collect();
+    let stores: Vec<_> = (1..6).map(|number| scene.store_peer(&format!("192.0.2.{number}"))).collect();
     let mute = scene.learn("192.0.3.1", |_| {});
     scene.relay_peer(&[0]);
     let Scene { policy, known, now, rng, .. } = &mut scene;
