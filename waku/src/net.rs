@@ -15,5 +15,6 @@ mod pushback;
 pub(crate) mod router;
 pub(crate) mod rpc;
 pub(crate) mod services;
+mod static_peers;
 pub(crate) mod tls;
 pub(crate) mod transport;

@@ -97,11 +97,8 @@ impl Peers {
     async fn learn_from(&self, teller: PeerId, records: &[NodeRecord]) -> Result<(), AskError> {
         let from = self.node.peers.borrow().get(teller).and_then(|teller| teller.addresses.first().cloned());
         let peers = records.iter().map(|record| {
-            let mut peer = NewPeer::from_record(record.clone(), PeerOrigin::PeerExchange);
-            // Who is gone already can tell no more than anybody out there.
-            if let Some(from) = &from {
-                peer.addresses = within_reach(&peer.addresses, from).cloned().collect();
-            }
+            let mut peer = NewPeer::from_record(record, PeerOrigin::PeerExchange);
+            peer.addresses = within_reach(&peer.addresses, from.as_ref()).cloned().collect();
             peer
         });
         let peers: Vec<_> = peers.collect();

@@ -16,7 +16,6 @@ use waku_proto::{PubsubTopic, Shard, protocol_id};
 use super::behaviour::Behaviour;
 use super::command::PeerCommand;
 use super::driver::Driver;
-use super::transport::is_dialable;
 use crate::Config;
 use crate::metadata::MetadataRefusal;
 use crate::metrics::Metrics;
@@ -25,9 +24,7 @@ use crate::peers::file::{PeerFile, PeerStoreError};
 use crate::peers::known::Known;
 use crate::peers::known::addresses::{own_ip_of, within_reach};
 use crate::peers::policy::{Neighbour, Policy, Tie};
-use crate::peers::{
-    AddPeerError, Direction, DisconnectReason, PeerInfo, PeerList, peer_id_of, static_peer_info,
-};
+use crate::peers::{Direction, DisconnectReason, PeerInfo, PeerList, static_peer_info};
 use crate::relay::behaviour::GRAYLIST_THRESHOLD;
 
 /// Least time between two looks at whom to dial.
@@ -153,11 +150,6 @@ impl Driver {
         shards.filter(move |shard| shard.cluster() == cluster)
     }
 
-    /// The static peers whose identity is known.
-    fn exempt(&self) -> HashSet<PeerId> {
-        self.swarm.behaviour().peers.static_peers().filter_map(|(_, peer)| peer.peer_id).collect()
-    }
-
     fn neighbour(&self, peer: &PeerInfo, shards: &[Shard], exempt: &HashSet<PeerId>) -> Neighbour {
         let speaks = |protocol: &str| peer.protocols.iter().any(|known| known == protocol);
         let Behaviour { gossipsub, services, .. } = self.swarm.behaviour();
@@ -218,9 +210,8 @@ impl Driver {
         cause: String,
     ) {
         let clock = SystemTime::now();
-        self.book.closed(peer, address, is_last, cause, clock);
-        if is_last {
-            self.peering.known.closed(peer, clock);
+        if let Some(reason) = self.book.closed(peer, address, is_last, cause, clock) {
+            self.peering.known.closed(peer, reason.is_its_fault(), clock);
             self.peering.policy.closed(peer);
             self.peering.hurry();
         }
@@ -253,10 +244,8 @@ impl Driver {
     pub(super) fn identified(&mut self, peer: PeerId, info: identify::Info) {
         let protocols: Vec<String> = info.protocols.iter().map(ToString::to_string).collect();
         let remote = self.book.get(peer).and_then(|peer| peer.addresses.first()).cloned();
-        if let Some(remote) = remote {
-            let addresses = within_reach(&info.listen_addrs, &remote).cloned();
-            self.peering.known.identified(peer, &info.agent_version, &protocols, addresses);
-        }
+        let addresses = within_reach(&info.listen_addrs, remote.as_ref()).cloned();
+        self.peering.known.identified(peer, &info.agent_version, &protocols, addresses);
         self.book.identified(peer, info.agent_version, protocols);
         self.peering.hurry();
         self.peers_changed = true;
@@ -272,14 +261,9 @@ impl Driver {
     pub(super) fn metadata_refused(&mut self, peer: PeerId, refusal: MetadataRefusal) {
         tracing::info!(%peer, %refusal, "peer disconnected over its metadata");
         self.metrics.metadata_refused.increment();
-        match refusal {
-            MetadataRefusal::ClusterMismatch { theirs, .. } => {
-                let metadata = Metadata { cluster: Some(theirs), shards: Vec::new() };
-                self.peering.known.told_metadata(peer, &metadata);
-            }
-            MetadataRefusal::NoCluster | MetadataRefusal::NoAnswer(_) => {
-                self.peering.known.dial_failed(peer, SystemTime::now());
-            }
+        if let MetadataRefusal::ClusterMismatch { theirs, .. } = refusal {
+            let metadata = Metadata { cluster: Some(theirs), shards: Vec::new() };
+            self.peering.known.told_metadata(peer, &metadata);
         }
         self.book.closing(peer, refusal.into());
     }
@@ -361,37 +345,6 @@ impl Driver {
                 let _ = reply.send(coming);
             }
         }
-    }
-
-    /// Stays connected to a peer from now on.
-    pub(crate) fn add_static_peer(
-        &mut self,
-        address: Multiaddr,
-        is_service: bool,
-    ) -> Result<(), AddPeerError> {
-        if !is_dialable(&address) {
-            return Err(AddPeerError::Unsupported { address });
-        }
-        if let Some(peer) = peer_id_of(&address) {
-            if peer == *self.swarm.local_peer_id() {
-                return Err(AddPeerError::OwnPeerId);
-            }
-            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer);
-        }
-        self.swarm.behaviour_mut().peers.add(address, is_service);
-        self.peers_changed = true;
-        Ok(())
-    }
-
-    fn remove_static_peer(&mut self, address: &Multiaddr) -> bool {
-        let Behaviour { peers, limits, .. } = self.swarm.behaviour_mut();
-        let is_removed = peers.remove(address);
-        if let Some(peer) = peer_id_of(address)
-            && !peers.static_peers().any(|(address, _)| peer_id_of(address) == Some(peer))
-        {
-            limits.remove_peer_id(&peer);
-        }
-        is_removed
     }
 
     /// Gossipsub ignores peers of the worst scores, but keeps them connected.

@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(read(answer(vec![], Status::Unavailable), 1), Err(PeerExchangeError::NoPeers));
         assert_eq!(read(answer(vec![], Status::TooManyRequests), 1), Err(PeerExchangeError::TooManyRequests));
         let refused = read(answer(vec![], Status::BadRequest), 1).unwrap_err();
-        assert_eq!(refused.to_string(), "the peer refused: 400 (bad request): why");
+        assert_eq!(refused.to_string(), "the peer refused: 400 BadRequest: why");
         let question = read(Rpc::Query { num_peers: 1 }, 1).unwrap_err();
         assert!(matches!(question, PeerExchangeError::Unanswered(AskError::Invalid(_))), "{question}");
     }

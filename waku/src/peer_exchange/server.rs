@@ -109,22 +109,24 @@ mod tests {
         Ready { records: (0..count).map(record).collect(), since: None }
     }
 
-    fn query(num_peers: u64) -> Incoming<Message> {
-        Ok(Message::Query { num_peers })
+    fn asked(num_peers: u64) -> Result<usize, String> {
+        read(Ok(Message::Query { num_peers }))
     }
 
     #[test]
     fn at_most_sixty_are_given_to_whoever_asks_for_more() {
-        assert_eq!(read(query(5)), Ok(5));
-        assert_eq!(read(query(61)), Ok(60));
-        assert_eq!(read(query(u64::MAX)), Ok(60));
+        assert_eq!(asked(5), Ok(5));
+        assert_eq!(asked(61), Ok(60));
+        assert_eq!(asked(u64::MAX), Ok(60));
     }
 
     #[test]
     fn what_is_no_question_for_peers_is_refused() {
         let response = Response { enrs: vec![], status: Status::Success, status_desc: None };
         let unread = waku_proto::WireError::Missing { field: "query" };
-        for request in [query(0), Ok(Message::Response(response)), Err(unread.into())] {
+        for request in
+            [Ok(Message::Query { num_peers: 0 }), Ok(Message::Response(response)), Err(unread.into())]
+        {
             let Message::Response(answer) = answer(read(request).map(|_| vec![])) else { unreachable!() };
             assert_eq!((answer.status, answer.enrs.len()), (Status::BadRequest, 0));
         }

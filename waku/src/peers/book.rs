@@ -93,6 +93,21 @@ pub enum DisconnectReason {
     Closed(String),
 }
 
+impl DisconnectReason {
+    /// Whether the peer is not worth a dial for a while.
+    pub(crate) fn is_its_fault(&self) -> bool {
+        match self {
+            Self::Metadata(MetadataRefusal::NoCluster | MetadataRefusal::NoAnswer(_))
+            | Self::Graylisted { .. } => true,
+            // A peer of another cluster may do well there.
+            Self::Metadata(MetadataRefusal::ClusterMismatch { .. })
+            | Self::PingFailed(_)
+            | Self::NoRoom
+            | Self::Closed(_) => false,
+        }
+    }
+}
+
 /// Everything known about peers that are connected, and the last ones that are gone.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
@@ -127,7 +142,7 @@ impl Book {
         peer.addresses.push(address);
     }
 
-    /// A connection is closed; `last` when the peer has no other.
+    /// A connection is closed; `last` when the peer has no other. Returns why a peer is gone.
     pub(crate) fn closed(
         &mut self,
         peer_id: PeerId,
@@ -135,22 +150,23 @@ impl Book {
         last: bool,
         cause: String,
         now: SystemTime,
-    ) {
+    ) -> Option<DisconnectReason> {
         if !last {
             if let Some(peer) = self.peers.get_mut(&peer_id)
                 && let Some(position) = peer.addresses.iter().position(|known| known == address)
             {
                 peer.addresses.remove(position);
             }
-            return;
+            return None;
         }
         self.peers.remove(&peer_id);
         self.active.remove(&peer_id);
         let reason = self.closing.remove(&peer_id).unwrap_or(DisconnectReason::Closed(cause));
-        self.gone.push_back(Disconnection { peer_id, at: now, reason });
+        self.gone.push_back(Disconnection { peer_id, at: now, reason: reason.clone() });
         if self.gone.len() > MEMORY {
             self.gone.pop_front();
         }
+        Some(reason)
     }
 
     /// How many connections a peer has.

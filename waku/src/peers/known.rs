@@ -109,8 +109,9 @@ impl Known {
         }
     }
 
-    /// A peer's last connection is gone. One that we made and that broke at once counts as a failed dial.
-    pub(crate) fn closed(&mut self, peer_id: PeerId, now: SystemTime) {
+    /// A peer's last connection is gone. One that was closed through the peer's fault counts as a failed dial,
+    /// and so does one that we made and that broke at once.
+    pub(crate) fn closed(&mut self, peer_id: PeerId, is_its_fault: bool, now: SystemTime) {
         let Some(peer) = self.change(peer_id) else { return };
         if peer.addresses.is_empty() {
             // It came to us and left no address: nothing to go back to.
@@ -119,12 +120,10 @@ impl Known {
         }
         let was_dialled = peer.reached.is_some() && peer.reached == peer.last_seen;
         let was_stable = peer.last_seen.is_some_and(|since| elapsed(since, now) >= STABLE_AFTER);
-        match (was_dialled, was_stable) {
-            (true, true) => (peer.failures, peer.last_failure) = (0, None),
-            (true, false) => {
-                (peer.failures, peer.last_failure) = (peer.failures.saturating_add(1), Some(now));
-            }
-            (false, _) => {}
+        if is_its_fault || was_dialled && !was_stable {
+            (peer.failures, peer.last_failure) = (peer.failures.saturating_add(1), Some(now));
+        } else if was_dialled {
+            (peer.failures, peer.last_failure) = (0, None);
         }
         peer.last_seen = Some(now);
         peer.state = if peer.failures > 0 { PeerState::CannotConnect } else { PeerState::CanConnect };

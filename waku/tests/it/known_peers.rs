@@ -123,6 +123,22 @@ async fn a_peer_that_cannot_be_reached_is_left_alone_until_its_wait_is_over() {
 }
 
 #[tokio::test]
+async fn a_peer_that_turns_out_to_be_of_another_cluster_is_not_dialled_again() {
+    let a = node(|config| seeking(config, 2)).await;
+    let b = node(|config| {
+        config.sharding = Sharding::fixed(1, [0]).unwrap();
+        config.dialing.relay_peers = Some(0);
+    })
+    .await;
+    let nothing_known = NewPeer::new(b.local_peer_id(), b.listen_addresses());
+    a.peers().add([nothing_known]).await.unwrap();
+    disconnection(&a, b.local_peer_id()).await;
+    looks(&a).await;
+    assert_eq!(a.metrics().peers_dialled, 1);
+    assert_eq!(a.peers().known().await.unwrap()[0].cluster, Some(1));
+}
+
+#[tokio::test]
 async fn what_is_learned_about_a_peer_is_in_the_list() {
     let a = node(|config| seeking(config, 0)).await;
     let b = node(|config| {

@@ -28,12 +28,13 @@ pub(crate) fn plain(address: &Multiaddr) -> Option<Multiaddr> {
 }
 
 /// Of the addresses a peer names, for itself or for others, those that reach as far as the address it speaks
-/// from: a peer out there has no business with addresses on this machine or in this network.
+/// from: a peer out there, as one is of which no address is known, has no business with addresses on this
+/// machine or in this network.
 pub(crate) fn within_reach<'a>(
     addresses: impl IntoIterator<Item = &'a Multiaddr> + 'a,
-    speaker: &Multiaddr,
+    speaker: Option<&Multiaddr>,
 ) -> impl Iterator<Item = &'a Multiaddr> + 'a {
-    let needed = scope(speaker);
+    let needed = speaker.map_or(Scope::World, scope);
     addresses.into_iter().filter(move |address| scope(address) >= needed)
 }
 
@@ -131,9 +132,10 @@ mod tests {
                 .map(parse);
         let world = ["/ip4/192.0.3.1/tcp/1", "/ip6/2001:db9::1/tcp/1", "/dns4/node.example/tcp/1"].map(parse);
         let all: Vec<_> = host.iter().chain(&site).chain(&world).collect();
-        let count = |speaker: &str| within_reach(all.iter().copied(), &parse(speaker)).count();
+        let count = |speaker: &str| within_reach(all.iter().copied(), Some(&parse(speaker))).count();
         assert_eq!(count("/ip4/127.0.0.1/tcp/5"), 10);
         assert_eq!(count("/ip4/192.168.1.1/tcp/5"), 7);
         assert_eq!(count("/ip4/192.0.3.9/tcp/5"), 3);
+        assert_eq!(within_reach(all.iter().copied(), None).count(), 3);
     }
 }

@@ -76,7 +76,7 @@ pub struct KnownPeer {
     pub last_seen: Option<SystemTime>,
     /// When the node last reached it by dialling.
     pub reached: Option<SystemTime>,
-    /// Failed dials in a row, with those whose connection broke within a minute.
+    /// Failed dials in a row, with connections that broke within a minute or were closed for the peer's fault.
     pub failures: u32,
     /// When the last of them failed.
     pub last_failure: Option<SystemTime>,
@@ -127,7 +127,7 @@ impl NewPeer {
     }
 
     /// A peer as its node record describes it.
-    pub fn from_record(record: NodeRecord, origin: PeerOrigin) -> Self {
+    pub fn from_record(record: &NodeRecord, origin: PeerOrigin) -> Self {
         let shards = record.shards();
         Self {
             origin,
@@ -181,21 +181,26 @@ impl KnownPeer {
         capability_for(protocol).map(|capability| capabilities.contains(capability))
     }
 
-    /// Adds what somebody else says. What the peer itself said stays.
+    /// Adds what somebody else says, unless its record is older than the one that is known. What the peer
+    /// itself said stays, and addresses that work stay first.
     pub(in crate::peers) fn add(&mut self, new: NewPeer) {
+        let newest = self.record.as_ref().map_or(0, NodeRecord::seq);
+        if new.record.as_ref().is_some_and(|record| record.seq() < newest) {
+            return;
+        }
         let known = std::mem::take(&mut self.addresses);
-        self.set_addresses(new.addresses.into_iter().chain(known));
+        if self.reached.is_some() && self.failures == 0 {
+            self.set_addresses(known.into_iter().chain(new.addresses));
+        } else {
+            self.set_addresses(new.addresses.into_iter().chain(known));
+        }
         if self.protocols.is_empty() {
             self.set_protocols(&new.protocols);
         }
         if self.state != PeerState::Connected && new.cluster.is_some() {
             self.set_shards(new.cluster, &new.shards);
         }
-        let newest = self.record.as_ref().map_or(0, NodeRecord::seq);
-        if let Some(record) = new.record
-            && record.peer_id() == self.peer_id
-            && record.seq() >= newest
-        {
+        if let Some(record) = new.record.filter(|record| record.peer_id() == self.peer_id) {
             self.record = Some(record);
         }
     }

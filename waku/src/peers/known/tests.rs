@@ -39,7 +39,7 @@ impl Scene {
     }
 
     fn close(&mut self, peer: PeerId) {
-        self.known.closed(peer, self.now);
+        self.known.closed(peer, false, self.now);
     }
 
     fn fail(&mut self, peer: PeerId) {
@@ -124,6 +124,20 @@ fn a_connection_we_made_that_breaks_at_once_counts_as_a_failure() {
     scene.known.opened(peer, &address(9), Direction::Inbound, scene.now);
     scene.close(peer);
     assert_eq!(scene.get(peer).failures, 3);
+}
+
+#[test]
+fn a_peer_that_was_disconnected_through_its_fault_waits_as_after_a_failed_dial() {
+    let mut scene = Scene::new(10);
+    let peer = scene.learn();
+    for (direction, failures) in [(Direction::Outbound, 1), (Direction::Inbound, 2)] {
+        scene.known.opened(peer, &address(1), direction, scene.now);
+        scene.pass(STABLE_AFTER);
+        scene.known.closed(peer, true, scene.now);
+        assert_eq!((scene.get(peer).failures, scene.get(peer).state), (failures, PeerState::CannotConnect));
+    }
+    scene.pass(MINUTE);
+    assert!(!scene.may_dial(peer));
 }
 
 #[test]
@@ -356,7 +370,7 @@ fn records_are_handed_on_of_peers_that_nothing_speaks_against() {
             ..Announcement::default()
         };
         let record = announcement.sign(&Keypair::generate()).unwrap().record;
-        let new = NewPeer::from_record(record, origin);
+        let new = NewPeer::from_record(&record, origin);
         assert!(scene.known.learn(new.clone(), scene.now));
         new.peer_id
     };
@@ -378,6 +392,20 @@ fn records_are_handed_on_of_peers_that_nothing_speaks_against() {
     assert_eq!(alone, [good, proved].into(), "each has its chance");
     scene.reach(rumour);
     assert_eq!(drawn(&scene, 10).len(), 3);
+}
+
+#[test]
+fn rumours_about_addresses_come_after_those_that_work_and_before_those_that_do_not() {
+    let mut scene = Scene::new(10);
+    let peer = scene.learn();
+    let rumour = |port| NewPeer::new(peer, [address(port)]);
+    scene.reach(peer);
+    scene.known.learn(rumour(2), scene.now);
+    assert_eq!(scene.get(peer).addresses, [address(1), address(2)]);
+    scene.close(peer);
+    scene.fail(peer);
+    scene.known.learn(rumour(3), scene.now);
+    assert_eq!(scene.get(peer).addresses, [address(3), address(1), address(2)]);
 }
 
 #[test]

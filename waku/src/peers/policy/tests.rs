@@ -73,7 +73,7 @@ impl Scene {
             ..Announcement::default()
         };
         let record = announcement.sign(&Keypair::generate()).unwrap().record;
-        let peer = NewPeer::from_record(record, PeerOrigin::Discv5);
+        let peer = NewPeer::from_record(&record, PeerOrigin::Discv5);
         let peer_id = peer.peer_id;
         assert!(self.known.learn(peer, self.now));
         peer_id
