@@ -272,12 +272,15 @@ impl Policy {
         let mut by_ip = self.by_ip(known, neighbours);
         for may_share in [false, true] {
             candidates.retain(|(_, _, peer)| {
-                let crowd = ips(peer).filter_map(|ip| by_ip.get(&ip)).max().copied().unwrap_or_default();
-                let has_place = if may_share { crowd < self.per_ip } else { crowd == 0 };
-                if chosen.len() >= self.shares.outbound || !has_place || !fills(peer, missing) {
+                if missing.is_empty() || chosen.len() >= self.shares.outbound {
                     return true;
                 }
-                for ip in ips(peer) {
+                let crowd = ips(peer).filter_map(|ip| by_ip.get(&ip)).max().copied().unwrap_or_default();
+                let has_place = if may_share { crowd < self.per_ip } else { crowd == 0 };
+                if !has_place || !fills(peer, missing) {
+                    return true;
+                }
+                for ip in ips(peer).collect::<HashSet<_>>() {
                     *by_ip.entry(ip).or_default() += 1;
                 }
                 chosen.push(peer.peer_id);
@@ -290,7 +293,8 @@ impl Policy {
     /// Connected peers and those being dialled, by IP address.
     fn by_ip(&self, known: &Known, neighbours: &[Neighbour]) -> HashMap<IpAddr, u32> {
         let mut by_ip = HashMap::new();
-        let dialing = self.dialing.iter().filter_map(|peer| known.get(*peer)).flat_map(ips);
+        let dialing = self.dialing.iter().filter_map(|peer| known.get(*peer));
+        let dialing = dialing.flat_map(|peer| ips(peer).collect::<HashSet<_>>());
         let connected = neighbours.iter().filter_map(|peer| peer.ip).filter(|ip| !ip.is_loopback());
         for ip in connected.chain(dialing) {
             *by_ip.entry(ip).or_default() += 1;
@@ -359,11 +363,9 @@ fn fills(peer: &KnownPeer, missing: &mut BTreeMap<u16, usize>) -> bool {
     !on.is_empty()
 }
 
-/// The IP addresses a peer may be dialled at. Loopback is shared by all nodes of a machine.
+/// The IP addresses a peer may be dialled at, some of them twice. Loopback is shared by all nodes of a machine.
 fn ips(peer: &KnownPeer) -> impl Iterator<Item = IpAddr> {
-    let ips: HashSet<IpAddr> =
-        peer.addresses.iter().filter_map(own_ip_of).filter(|ip| !ip.is_loopback()).collect();
-    ips.into_iter()
+    peer.addresses.iter().filter_map(own_ip_of).filter(|ip| !ip.is_loopback())
 }
 
 #[cfg(test)]
