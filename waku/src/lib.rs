@@ -3,7 +3,8 @@
 //! [`Node::spawn`] starts a node from a [`Config`] and gives back a handle; the example there has two nodes
 //! talk. From the handle come
 //! - [`Relay`]: publish, and subscribe to shards or content topics (11/WAKU2-RELAY, WAKU2-RELAY-SHARDING),
-//! - [`Peers`]: who is connected, and whom to stay connected to.
+//! - [`Peers`]: who is connected, whom to stay connected to, whom the node knows, and asking peers for others
+//!   (34/WAKU2-PEER-EXCHANGE).
 //!
 //! Messages, topics and hashes are those of [`waku_proto`]. Without a node, [`Announcement`] and [`NodeRecord`] are
 //! written and read (31/WAKU2-ENR).

@@ -229,6 +229,14 @@ async fn answers_that_make_no_sense_harm_nobody() {
 }
 
 #[tokio::test]
+async fn silence_and_a_closed_connection_are_told_apart() {
+    let (client, host) = asking_a_host_that_says(Reaction::Silence).await;
+    assert_eq!(exchange(&client, host.peer_id, 5).await, Err(AskError::Timeout.into()));
+    let (client, host) = asking_a_host_that_says(Reaction::Disconnect).await;
+    assert_eq!(exchange(&client, host.peer_id, 5).await, Err(AskError::Disconnected.into()));
+}
+
+#[tokio::test]
 async fn a_node_that_knows_one_peer_finds_others_through_it() {
     let keypair = Keypair::generate();
     let hidden = node(|config| {

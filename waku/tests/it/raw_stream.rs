@@ -160,12 +160,12 @@ struct Behaviour {
     asked: request_response::Behaviour<RawCodec>,
 }
 
-fn swarm(asks: &'static str, serves: impl Iterator<Item = &'static str>) -> Swarm<Behaviour> {
+fn swarm(asks: &'static str, services: impl Iterator<Item = &'static str>) -> Swarm<Behaviour> {
     let long = request_response::Config::default().with_request_timeout(Duration::from_secs(600));
-    let serves = serves.map(|id| (StreamProtocol::new(id), ProtocolSupport::Inbound));
-    let served = request_response::Behaviour::new(serves, long.clone());
-    let asks = [(StreamProtocol::new(asks), ProtocolSupport::Outbound)];
-    let asked = request_response::Behaviour::new(asks, long);
+    let inbound = services.map(|id| (StreamProtocol::new(id), ProtocolSupport::Inbound));
+    let served = request_response::Behaviour::new(inbound, long.clone());
+    let outbound = [(StreamProtocol::new(asks), ProtocolSupport::Outbound)];
+    let asked = request_response::Behaviour::new(outbound, long);
     SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
