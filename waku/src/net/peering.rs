@@ -1,15 +1,16 @@
 //! The driver's part about peers: who is dialled, who is parted from, what is shown and what is kept.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use futures::FutureExt as _;
 use getrandom::SysRng;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use rand_core::UnwrapErr;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use waku_proto::metadata::Metadata;
 use waku_proto::{PubsubTopic, Shard, protocol_id};
 
@@ -29,6 +30,9 @@ use crate::relay::behaviour::GRAYLIST_THRESHOLD;
 
 /// Least time between two looks at whom to dial.
 const LOOK_SPACING: Duration = Duration::from_millis(250);
+/// Bounds of the time between two looks: a node has other things to do, and a moment must be given for the next.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Time between two times the known peers are written to disk.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// Services for which a peer is worth a connection.
@@ -49,7 +53,7 @@ pub(crate) struct Peering {
     looked: Instant,
     next_look: Instant,
     file: Option<PeerFile>,
-    saving: Option<JoinHandle<()>>,
+    saving: Option<JoinHandle<io::Result<()>>>,
     next_save: Instant,
 }
 
@@ -74,7 +78,7 @@ impl Peering {
             known,
             policy: Policy::new(&config.limits, &config.dialing),
             cluster,
-            interval: config.dialing.interval,
+            interval: config.dialing.interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL),
             looked: now,
             next_look: now,
             file,
@@ -94,23 +98,33 @@ impl Peering {
     }
 
     /// Begins to write the known peers to disk if they have changed and the last time is over.
-    fn save(&mut self, metrics: &Arc<Metrics>) {
+    fn save(&mut self, metrics: &Metrics) {
         let Some(file) = self.file.clone() else { return };
-        if self.saving.as_ref().is_none_or(JoinHandle::is_finished) && self.known.take_changed() {
-            let (peers, now, metrics) = (self.known.list(), SystemTime::now(), Arc::clone(metrics));
-            self.saving = Some(spawn_blocking(move || {
-                if let Err(error) = file.save(&peers, now) {
-                    metrics.peer_store_failed.increment();
-                    tracing::warn!(path = %file.path().display(), %error, "the known peers could not be saved");
-                }
-            }));
+        if let Some(saving) = &mut self.saving {
+            let Some(outcome) = saving.now_or_never() else { return };
+            self.saving = None;
+            self.check_saved(outcome, metrics);
+        }
+        if self.known.take_changed() {
+            let (peers, now) = (self.known.list(), SystemTime::now());
+            self.saving = Some(spawn_blocking(move || file.save(&peers, now)));
         }
     }
 
-    async fn saved(&mut self) {
+    /// Waits until what is being written is on disk.
+    async fn saved(&mut self, metrics: &Metrics) {
         if let Some(saving) = self.saving.take() {
-            // Fails only when the runtime ends.
-            let _ = saving.await;
+            let outcome = saving.await;
+            self.check_saved(outcome, metrics);
+        }
+    }
+
+    fn check_saved(&mut self, outcome: Result<io::Result<()>, JoinError>, metrics: &Metrics) {
+        if let Err(error) = outcome.map_err(io::Error::other).flatten() {
+            metrics.peer_store_failed.increment();
+            let path = self.file.as_ref().map(PeerFile::path);
+            tracing::warn!(?path, %error, "the known peers could not be saved");
+            self.known.set_changed();
         }
     }
 }
@@ -387,8 +401,8 @@ impl Driver {
 
     /// Writes the known peers to disk and waits for it.
     pub(super) async fn save_peers(&mut self) {
-        self.peering.saved().await;
+        self.peering.saved(&self.metrics).await;
         self.peering.save(&self.metrics);
-        self.peering.saved().await;
+        self.peering.saved(&self.metrics).await;
     }
 }

@@ -258,6 +258,11 @@ impl Known {
         std::mem::take(&mut self.changed)
     }
 
+    /// What has changed was not kept after all.
+    pub(crate) fn set_changed(&mut self) {
+        self.changed = true;
+    }
+
     /// How many peers made room for others since this was last asked.
     pub(crate) fn take_evicted(&mut self) -> u64 {
         std::mem::take(&mut self.evicted)

@@ -235,6 +235,20 @@ async fn a_damaged_file_is_kept_aside_and_the_node_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_file_that_cannot_be_written_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let a = node(|config| {
+        seeking(config, 0);
+        config.peer_store = Some(directory.path().join("peers"));
+    })
+    .await;
+    a.peers().add([known(&passive(0).await, 0)]).await.unwrap();
+    drop(directory);
+    a.shutdown().await;
+    assert_eq!(a.metrics().peer_store_failed, 1);
+}
+
+#[tokio::test]
 async fn a_node_that_could_not_save_does_not_start() {
     let mut config = config();
     config.peer_store = Some("/nonexistent/peers".into());
