@@ -156,6 +156,8 @@ fn time(text: &str) -> Option<SystemTime> {
 mod tests {
     use libp2p::PeerId;
     use libp2p::multiaddr::Protocol;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::{Announcement, Keypair};
@@ -237,5 +239,27 @@ mod tests {
         let body = format!("{HEADER}\n{} origin=moon\n", PeerId::random());
         let text = format!("{body}{CHECKSUM}{}\n", HEXLOWER.encode(&Sha256::digest(&body)));
         assert_eq!(read(&text), Err(Damage::Line { line: 2, word: "origin=moon".to_owned() }));
+    }
+
+    proptest! {
+        /// The checksum says that a file is whole, not who wrote it.
+        #[test]
+        fn any_text_with_a_good_checksum_is_read_or_refused(
+            lines in vec(
+                prop_oneof![
+                    any::<String>(),
+                    "(origin|learned|seen|failed|cluster|shard|record|speaks|at)=[0-9a-z/@:.-]{0,20}",
+                ],
+                0..8,
+            ),
+        ) {
+            let peer = PeerId::random();
+            let body = format!("{HEADER}\n{peer} {}\n", lines.join(" "));
+            let text = format!("{body}{CHECKSUM}{}\n", HEXLOWER.encode(&Sha256::digest(&body)));
+            for peer in read(&text).unwrap_or_default() {
+                let again = write(&[Arc::new(peer.clone())], at(1));
+                prop_assert!(read(&again).is_ok());
+            }
+        }
     }
 }
