@@ -1,4 +1,4 @@
-//! Reaching a node that has no public address: circuit relay v2, AutoNAT v1 and hole punching (DCUtR).
+//! Reaching a node that has no public address: circuit relay v2, AutoNAT v1 and hole punching (`DCUtR`).
 
 use std::time::{Duration, Instant};
 

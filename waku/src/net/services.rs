@@ -54,15 +54,12 @@ fn mount<P: Served>(
     served: Option<RateLimit>,
     metrics: ExchangeMetrics,
 ) -> (Exchange<P>, Asker<P>, Option<mpsc::Receiver<Inbound<P>>>) {
-    match served {
-        Some(rate_limit) => {
-            let (exchange, asker, inbox) = Exchange::server(limits, rate_limit, metrics);
-            (exchange, asker, Some(inbox))
-        }
-        None => {
-            let (exchange, asker) = Exchange::client(limits);
-            (exchange, asker, None)
-        }
+    if let Some(rate_limit) = served {
+        let (exchange, asker, inbox) = Exchange::server(limits, rate_limit, metrics);
+        (exchange, asker, Some(inbox))
+    } else {
+        let (exchange, asker) = Exchange::client(limits);
+        (exchange, asker, None)
     }
 }
 

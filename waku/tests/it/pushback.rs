@@ -9,7 +9,7 @@ use waku::{Delivery, Node, PublishError, RelaySubscription, WakuMessage};
 use super::raw_peer::{Metadata, Muxer, RawPeer};
 use super::scene::{acquainted, address, content_topic, node, pubsub_topic, sees_subscription, within};
 
-const MESSAGES: i64 = 2000;
+const MESSAGES: u16 = 2000;
 /// More than sockets and windows hold, all together.
 const PAYLOAD_LEN: usize = 20_000;
 
@@ -52,7 +52,7 @@ async fn publish(node: &Node, number: i64) {
 
 async fn publish_all(node: &Node) {
     for number in 0..MESSAGES {
-        publish(node, number).await;
+        publish(node, number.into()).await;
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_peer_that_never_catches_up_stops_nobody_else() {
     let Line { publisher, middle, peer: _peer, frozen: _frozen } = line().await;
     let reader = node(|config| {
         config.static_peers = vec![address(&middle)];
-        config.subscription_queue_len = MESSAGES as usize;
+        config.subscription_queue_len = MESSAGES.into();
     })
     .await;
     acquainted(&reader, &middle).await;
