@@ -18,7 +18,8 @@ struct Contents {
 }
 
 impl Envelope {
-    pub(crate) fn new(pubsub_topic: PubsubTopic, message: EncodedMessage) -> Self {
+    /// A message relayed, or to be relayed, on a pubsub topic.
+    pub fn new(pubsub_topic: PubsubTopic, message: EncodedMessage) -> Self {
         let hash = message.hash(&pubsub_topic);
         Self(Arc::new(Contents { pubsub_topic, message, hash }))
     }

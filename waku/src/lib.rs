@@ -33,7 +33,7 @@ pub mod peers;
 mod rate_limit;
 pub mod relay;
 mod sharding;
-mod store;
+pub mod store;
 
 pub use libp2p::{Multiaddr, PeerId};
 pub use waku_proto::enr::{Capabilities, RelayShards};

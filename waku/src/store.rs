@@ -1,4 +1,6 @@
-//! 13/WAKU2-STORE, version 3: past messages, by content or by hash.
+//! 13/WAKU2-STORE, version 3: past messages, by content or by hash. [`archive`] is where they are kept.
+
+pub mod archive;
 
 use std::time::Duration;
 
