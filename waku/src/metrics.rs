@@ -111,6 +111,22 @@ counters! {
     peer_exchange_requests_overflowed = "waku_peer_exchange_requests_overflowed_total",
     /// Streams for peer exchange that brought no request or took no answer: `waku_peer_exchange_requests_failed_total`.
     peer_exchange_requests_failed = "waku_peer_exchange_requests_failed_total",
+    /// Messages kept in the archive: `waku_archive_inserted_total`.
+    archive_inserted = "waku_archive_inserted_total",
+    /// Messages that the archive had already: `waku_archive_duplicates_total`.
+    archive_duplicates = "waku_archive_duplicates_total",
+    /// Messages not kept because they are ephemeral: `waku_archive_refused_ephemeral_total`.
+    archive_refused_ephemeral = "waku_archive_refused_ephemeral_total",
+    /// Messages not kept because of their timestamp: `waku_archive_refused_timestamp_total`.
+    archive_refused_timestamp = "waku_archive_refused_timestamp_total",
+    /// Messages not kept because the archive was behind: `waku_archive_dropped_total`.
+    archive_dropped = "waku_archive_dropped_total",
+    /// Batches that the archive failed to take, each attempt counted: `waku_archive_insert_errors_total`.
+    archive_insert_errors = "waku_archive_insert_errors_total",
+    /// Messages deleted by the retention policy: `waku_archive_retention_deleted_total`.
+    archive_retention_deleted = "waku_archive_retention_deleted_total",
+    /// Deletions that failed: `waku_archive_retention_errors_total`.
+    archive_retention_errors = "waku_archive_retention_errors_total",
 }
 
 impl Metrics {

@@ -1,7 +1,7 @@
 //! Where past messages are kept, and how they are found again (13/WAKU2-STORE).
 //!
-//! [`Archive`] is what a driver does. There are two: [`MemoryArchive`], which forgets when the process ends, and
-//! a file. Whoever wants another one implements the trait.
+//! [`Archive`] is what a driver does. There are two: [`RedbArchive`], a file, and [`MemoryArchive`], which forgets when
+//! the process ends. Whoever wants another one implements the trait.
 //!
 //! # Order
 //! Messages lie on a time axis, ordered by timestamp and then by hash. The timestamp is the sender's, in Unix
@@ -14,21 +14,30 @@
 //! # Differences from nwaku
 //! A message is kept as the bytes it came in: rate limit proof and fields of future versions included.
 
+mod disk;
 mod error;
+mod inbox;
 mod key;
 mod memory;
 mod query;
 mod retention;
 mod search;
+mod writer;
 
 use std::fmt::Debug;
 
 use crate::Envelope;
 
+pub use self::disk::{DEFAULT_CACHE_SIZE, OpenError, RedbArchive};
 pub use self::error::{ArchiveError, QueryError};
+pub use self::inbox::{MAX_TIMESTAMP_DISTANCE, Refusal};
 pub use self::memory::MemoryArchive;
 pub use self::query::{Criteria, DEFAULT_PAGE_LEN, Entry, Page, Query, Selection};
 pub use self::retention::{Keep, ParseRetentionError, RetentionPolicy};
+pub use self::writer::{
+    ArchiveWriter, DEFAULT_INBOX_BYTES, DEFAULT_INBOX_MESSAGES, DEFAULT_MAX_AGE, DEFAULT_RETENTION_INTERVAL,
+    WriterConfig,
+};
 
 /// Keeps messages and finds them again.
 ///
@@ -107,3 +116,6 @@ pub struct Stats {
     /// Timestamp of the newest message, in Unix nanoseconds.
     pub newest: Option<i64>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use waku_proto::MessageHash;
 pub enum ArchiveError {
     /// The storage failed. The same call may succeed later.
     #[error("the archive's storage failed: {0}")]
-    Storage(#[source] Box<dyn Error + Send + Sync>),
+    Storage(Box<dyn Error + Send + Sync>),
     /// What is stored makes no sense. It was left as it is.
     #[error("the archive is damaged: {what}")]
     Damaged {

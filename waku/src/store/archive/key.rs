@@ -56,6 +56,7 @@ pub(super) struct TopicKey(pub(super) u128);
 
 impl TopicKey {
     pub(super) const FIRST: Self = Self(0);
+    pub(super) const LAST: Self = Self(u128::MAX);
 
     pub(super) fn of(topic: &str) -> Self {
         let digest: [u8; 32] = Sha256::digest(topic).into();

@@ -1,6 +1,7 @@
 //! An archive in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use waku_proto::MessageHash;
@@ -14,7 +15,6 @@ use crate::Envelope;
 const PLACE_LEN: u64 = 512;
 
 /// Messages in memory, up to a number and a size. When it is full, the oldest go.
-#[derive(Debug)]
 pub struct MemoryArchive {
     limits: Keep,
     content: RwLock<Content>,
@@ -42,9 +42,10 @@ impl Archive for MemoryArchive {
         let mut inserted = Inserted::default();
         let mut content = self.write();
         for envelope in batch {
-            match content.insert(envelope) {
-                true => inserted.new += 1,
-                false => inserted.known += 1,
+            if content.insert(envelope) {
+                inserted.new += 1;
+            } else {
+                inserted.known += 1;
             }
             content.prune(&self.limits, usize::MAX);
         }
@@ -64,7 +65,14 @@ impl Archive for MemoryArchive {
     }
 }
 
-#[derive(Debug, Default)]
+/// Shows how much there is, and nothing of it.
+impl fmt::Debug for MemoryArchive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryArchive").field("stats", &self.read().stats()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
 struct Content {
     timeline: BTreeMap<Position, Envelope>,
     by_hash: HashMap<MessageHash, Position>,
@@ -111,7 +119,7 @@ impl Content {
     }
 }
 
-fn len(envelope: &Envelope) -> u64 {
+pub(super) fn len(envelope: &Envelope) -> u64 {
     envelope.bytes().len() as u64 + PLACE_LEN
 }
 

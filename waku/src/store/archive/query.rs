@@ -11,6 +11,9 @@ use crate::Envelope;
 pub const DEFAULT_PAGE_LEN: usize = 20;
 
 /// A question to an archive: which messages, and which page of them.
+///
+/// What it costs grows with `limit` and with the numbers of hashes and of content topics, not with the archive.
+/// Whoever asks for strangers bounds these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// The messages.

@@ -167,3 +167,89 @@ pub struct ParseRetentionError {
     /// What is wrong with it.
     pub reason: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> RetentionPolicy {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn reads_what_nwaku_reads() {
+        let none = RetentionPolicy::default();
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (text, expected) in [
+            ("none", none),
+            ("time:172800", RetentionPolicy { max_age: seconds(172_800), ..none }),
+            ("TIME:60", RetentionPolicy { max_age: seconds(60), ..none }),
+            ("capacity:25000", RetentionPolicy { max_messages: Some(25_000), ..none }),
+            ("size:30GB", RetentionPolicy { max_bytes: Some(30 << 30), ..none }),
+            ("size:500MB", RetentionPolicy { max_bytes: Some(500 << 20), ..none }),
+            ("size:1.5gb", RetentionPolicy { max_bytes: Some(3 << 29), ..none }),
+            ("size:.5Mb", RetentionPolicy { max_bytes: Some(1 << 19), ..none }),
+            (
+                "time:1;size:1MB;capacity:2",
+                RetentionPolicy { max_age: seconds(1), max_messages: Some(2), max_bytes: Some(1 << 20) },
+            ),
+        ] {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_policy_and_says_why() {
+        for (text, part, reason) in [
+            ("", "", "forms"),
+            ("forever", "forever", "forms"),
+            ("age:3", "age:3", "forms"),
+            ("none;time:3", "none", "forms"),
+            ("time:3;", "", "forms"),
+            ("time:", "time:", "whole number"),
+            ("time:-1", "time:-1", "whole number"),
+            ("time:+1", "time:+1", "whole number"),
+            ("time:1.5", "time:1.5", "whole number"),
+            ("time:1;capacity:many", "capacity:many", "whole number"),
+            ("capacity:99999999999999999999", "capacity:99999999999999999999", "whole number"),
+            ("size:30", "size:30", "MB or GB"),
+            ("size:3TB", "size:3TB", "MB or GB"),
+            ("size:GB", "size:GB", "forms"),
+            ("size:-1GB", "size:-1GB", "forms"),
+            ("size:1e9GB", "size:1e9GB", "forms"),
+            ("size:infGB", "size:infGB", "forms"),
+            ("size:1.2.3GB", "size:1.2.3GB", "forms"),
+            ("size:1€", "size:1€", "forms"),
+            ("size:0GB", "size:0GB", "zero"),
+            ("time:1;time:2", "time:2", "already"),
+        ] {
+            let error = RetentionPolicy::from_str(text).unwrap_err();
+            assert_eq!(error.part, part, "{text}");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_size_beyond_all_bounds_is_the_largest_there_is() {
+        assert_eq!(parse("size:99999999999999999999999GB").max_bytes, Some(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in ["none", "time:172800", "capacity:1;size:1.5MB", "time:1;capacity:2;size:30720MB"] {
+            assert_eq!(parse(text).to_string(), text);
+        }
+        for bytes in [1, 1_000_001, (30 << 30) + 1] {
+            let policy = RetentionPolicy { max_bytes: Some(bytes), ..RetentionPolicy::default() };
+            assert_eq!(parse(&policy.to_string()), policy, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn an_age_beyond_all_time_keeps_everything() {
+        let policy = RetentionPolicy { max_age: Some(Duration::MAX), ..RetentionPolicy::default() };
+        assert_eq!(policy.at(0).since, Some(-i64::MAX));
+        assert_eq!(policy.at(-5).since, Some(i64::MIN));
+        assert_eq!(parse("time:10").at(30_000_000_000).since, Some(20_000_000_000));
+    }
+}
