@@ -3,6 +3,7 @@
 //! [`Node::spawn`] starts a node from a [`Config`] and gives back a handle; the example there has two nodes
 //! talk. From the handle come
 //! - [`Relay`]: publish, and subscribe to shards or content topics (11/WAKU2-RELAY, WAKU2-RELAY-SHARDING),
+//! - [`Lightpush`]: publish through a service node (LIGHTPUSH, 19/WAKU2-LIGHTPUSH),
 //! - [`Peers`]: who is connected, whom to stay connected to, whom the node knows, and asking peers for others
 //!   (34/WAKU2-PEER-EXCHANGE).
 //!
@@ -19,6 +20,7 @@
 //! Relay, metadata (66/WAKU2-METADATA), identify and ping, over TCP and WebSocket with Noise, Yamux and
 //! Mplex.
 
+mod clock;
 mod config;
 mod enr;
 mod envelope;
@@ -32,6 +34,8 @@ mod peer_exchange;
 pub mod peers;
 mod rate_limit;
 pub mod relay;
+mod request_id;
+mod service_peers;
 mod sharding;
 pub mod store;
 
@@ -46,7 +50,7 @@ pub use config::{
 pub use enr::{AnnounceError, Announced, Announcement, MAX_RECORD_LEN, NodeRecord, RecordError};
 pub use envelope::{Delivery, Envelope};
 pub use filter::FilterConfig;
-pub use lightpush::LightpushConfig;
+pub use lightpush::{DEFAULT_PUSH_TIMEOUT, Lightpush, LightpushConfig, LightpushError, LightpushReceipt};
 pub use metadata::MetadataRefusal;
 pub use metrics::MetricsSnapshot;
 pub use net::exchange::AskError;

@@ -95,6 +95,10 @@ counters! {
     lightpush_requests_overflowed = "waku_lightpush_requests_overflowed_total",
     /// Streams for lightpush that brought no request or took no answer: `waku_lightpush_requests_failed_total`.
     lightpush_requests_failed = "waku_lightpush_requests_failed_total",
+    /// Messages published for clients of lightpush: `waku_lightpush_published_total`.
+    lightpush_published = "waku_lightpush_published_total",
+    /// Messages of clients of lightpush not published: `waku_lightpush_refused_total`.
+    lightpush_refused = "waku_lightpush_refused_total",
     /// Requests that came for store: `waku_store_requests_total`.
     store_requests = "waku_store_requests_total",
     /// Of these, those over the rate limit: `waku_store_requests_limited_total`.

@@ -1,5 +1,6 @@
 //! The node's handle.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -23,7 +24,10 @@ use crate::peers::file::PeerStoreError;
 use crate::peers::service::ServiceRecord;
 use crate::peers::{AddPeerError, PeerList, peer_id_of};
 use crate::relay::pool::{Judge, Pool};
-use crate::{Config, MetricsSnapshot, Multiaddr, PeerId, Peers, Relay, Sharding, peer_exchange};
+use crate::{
+    Config, Lightpush, MetricsSnapshot, Multiaddr, PeerId, Peers, PubsubTopic, Relay, Sharding, lightpush,
+    peer_exchange,
+};
 
 /// Commands on their way to the driver; whoever sends more waits.
 const COMMAND_QUEUE_LEN: usize = 256;
@@ -78,6 +82,8 @@ pub(crate) struct Shared {
     pub(crate) askers: Askers,
     pub(crate) peers: watch::Receiver<PeerList>,
     pub(crate) services: Mutex<ServiceRecord>,
+    /// The pubsub topics the relay is subscribed to.
+    pub(crate) topics: watch::Receiver<BTreeSet<PubsubTopic>>,
     peer_id: PeerId,
     addresses: watch::Receiver<Vec<Multiaddr>>,
     reachability: watch::Receiver<Reachability>,
@@ -124,6 +130,7 @@ impl Node {
         let (commands, command_queue) = mpsc::channel(COMMAND_QUEUE_LEN);
         let (peers_view, peers) = watch::channel(PeerList::default());
         let (addresses_view, addresses) = watch::channel(Vec::new());
+        let (topics_view, topics) = watch::channel(BTreeSet::new());
         let (stop, stopped) = (CancellationToken::new(), CancellationToken::new());
 
         let judge = config.validator.clone().map(Judge::new);
@@ -137,7 +144,12 @@ impl Node {
         let (services, askers, inboxes) = Services::new(&config, &metrics);
         let swarm = transport::swarm(&config, services, flows)?;
         let (reachability_view, reachability) = watch::channel(Reachability::default());
-        let views = Views { peers: peers_view, addresses: addresses_view, reachability: reachability_view };
+        let views = Views {
+            peers: peers_view,
+            addresses: addresses_view,
+            reachability: reachability_view,
+            topics: topics_view,
+        };
         let circuits = Circuits::new(&config.nat.circuit_relays, config.reconnect.clone(), Instant::now());
         let peering = Peering::open(&config).await?;
         let mut driver = Driver::new(swarm, router, circuits, peering, views, Arc::clone(&metrics));
@@ -157,6 +169,7 @@ impl Node {
             askers,
             peers,
             services: Mutex::default(),
+            topics,
             peer_id,
             addresses,
             reachability,
@@ -177,10 +190,17 @@ impl Node {
     /// Starts the services whose requests come out of these inboxes.
     fn serve(&self, inboxes: Inboxes) {
         let Inboxes { filter_subscribe, lightpush, lightpush_v2, store, peer_exchange } = inboxes;
+        let node = || Arc::downgrade(&self.shared);
         if let Some(inbox) = peer_exchange {
-            tokio::spawn(peer_exchange::serve(Arc::downgrade(&self.shared), inbox));
+            tokio::spawn(peer_exchange::serve(node(), inbox));
         }
-        drop((filter_subscribe, lightpush, lightpush_v2, store));
+        if let Some(inbox) = lightpush {
+            tokio::spawn(lightpush::service::serve(node(), inbox));
+        }
+        if let Some(inbox) = lightpush_v2 {
+            tokio::spawn(lightpush::service::serve_v2(node(), inbox));
+        }
+        drop((filter_subscribe, store));
     }
 
     /// Closes the listeners and all connections, and returns when the node has ended. The ports are then
@@ -224,6 +244,11 @@ impl Node {
     /// Publishing and receiving over the relay network.
     pub fn relay(&self) -> Relay {
         Relay { node: Arc::clone(&self.shared) }
+    }
+
+    /// Publishing through service nodes.
+    pub fn lightpush(&self) -> Lightpush {
+        Lightpush::new(Arc::clone(&self.shared))
     }
 
     /// The node's peers.

@@ -63,6 +63,11 @@ impl Sharding {
         self.subscribed.iter().copied()
     }
 
+    /// True when content topics alone say which shard they are on.
+    pub fn is_auto(&self) -> bool {
+        matches!(self.rule, Rule::Auto(_))
+    }
+
     /// The pubsub topic a content topic belongs to.
     ///
     /// # Errors

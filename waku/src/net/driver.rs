@@ -2,6 +2,7 @@
 //!
 //! It never waits for a consumer: whatever it hands on goes into a bounded queue or is dropped and counted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -51,6 +52,8 @@ pub(crate) struct Views {
     pub(crate) peers: watch::Sender<PeerList>,
     pub(crate) addresses: watch::Sender<Vec<Multiaddr>>,
     pub(crate) reachability: watch::Sender<Reachability>,
+    /// The pubsub topics the relay is subscribed to.
+    pub(crate) topics: watch::Sender<BTreeSet<PubsubTopic>>,
 }
 
 /// Where the driver's work comes from, besides the swarm.
@@ -285,6 +288,7 @@ impl Driver {
     }
 
     fn tell_shards(&mut self) {
+        self.views.topics.send_replace(self.router.topics().cloned().collect());
         self.swarm.behaviour_mut().metadata.set_shards(self.router.topics().filter_map(PubsubTopic::shard));
         self.peering.hurry();
     }
