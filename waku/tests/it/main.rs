@@ -4,6 +4,7 @@
 mod connecting;
 mod known_peers;
 mod lifecycle;
+mod lightpush;
 mod metadata;
 mod peer_exchange;
 mod pushback;
