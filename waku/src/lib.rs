@@ -4,6 +4,7 @@
 //! talk. From the handle come
 //! - [`Relay`]: publish, and subscribe to shards or content topics (11/WAKU2-RELAY, WAKU2-RELAY-SHARDING),
 //! - [`Lightpush`]: publish through a service node (LIGHTPUSH, 19/WAKU2-LIGHTPUSH),
+//! - [`Store`]: past messages, of other nodes (13/WAKU2-STORE),
 //! - [`Peers`]: who is connected, whom to stay connected to, whom the node knows, and asking peers for others
 //!   (34/WAKU2-PEER-EXCHANGE).
 //!
@@ -66,4 +67,4 @@ pub use relay::{
     Filter, PublishError, PublishReceipt, Relay, RelaySubscription, SubscribeError, Validator, Verdict,
 };
 pub use sharding::{RoutingError, Sharding};
-pub use store::StoreConfig;
+pub use store::{Store, StoreConfig, StoreError};

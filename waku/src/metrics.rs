@@ -107,6 +107,14 @@ counters! {
     store_requests_overflowed = "waku_store_requests_overflowed_total",
     /// Streams for store that brought no request or took no answer: `waku_store_requests_failed_total`.
     store_requests_failed = "waku_store_requests_failed_total",
+    /// Messages sent in answers to queries: `waku_store_messages_sent_total`.
+    store_messages_sent = "waku_store_messages_sent_total",
+    /// Queries answered with an error: `waku_store_refused_total`.
+    store_refused = "waku_store_refused_total",
+    /// Of these, those the archive failed at: `waku_store_archive_errors_total`.
+    store_archive_errors = "waku_store_archive_errors_total",
+    /// Messages of other stores left out, false or not asked for: `waku_store_messages_refused_total`.
+    store_messages_refused = "waku_store_messages_refused_total",
     /// Requests that came for peer exchange: `waku_peer_exchange_requests_total`.
     peer_exchange_requests = "waku_peer_exchange_requests_total",
     /// Of these, those over the rate limit: `waku_peer_exchange_requests_limited_total`.

@@ -24,9 +24,10 @@ use crate::peers::file::PeerStoreError;
 use crate::peers::service::ServiceRecord;
 use crate::peers::{AddPeerError, PeerList, peer_id_of};
 use crate::relay::pool::{Judge, Pool};
+use crate::store::archive::Archive;
 use crate::{
-    Config, Lightpush, MetricsSnapshot, Multiaddr, PeerId, Peers, PubsubTopic, Relay, Sharding, lightpush,
-    peer_exchange,
+    Config, Lightpush, MetricsSnapshot, Multiaddr, PeerId, Peers, PubsubTopic, Relay, Sharding, Store,
+    lightpush, peer_exchange, store,
 };
 
 /// Commands on their way to the driver; whoever sends more waits.
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) max_rpc_size: usize,
     pub(crate) relays: bool,
     pub(crate) judge: Option<Judge>,
+    pub(crate) archive: Option<Arc<dyn Archive>>,
     pub(crate) askers: Askers,
     pub(crate) peers: watch::Receiver<PeerList>,
     pub(crate) services: Mutex<ServiceRecord>,
@@ -140,7 +142,11 @@ impl Node {
             None => (None, mpsc::channel(1).1),
         };
         let flows = Flows::default();
-        let router = Router::new(&config, flows.clone(), pool, Arc::clone(&metrics));
+        let mut router = Router::new(&config, flows.clone(), pool, Arc::clone(&metrics));
+        let writer = config.store.as_ref().map(|store| store.spawn_writer(&metrics));
+        if let Some(writer) = writer.clone() {
+            router.add_tap(writer);
+        }
         let (services, askers, inboxes) = Services::new(&config, &metrics);
         let swarm = transport::swarm(&config, services, flows)?;
         let (reachability_view, reachability) = watch::channel(Reachability::default());
@@ -159,6 +165,9 @@ impl Node {
         let has_stopped = stopped.clone().drop_guard();
         tokio::spawn(async move {
             Box::pin(driver.run(inputs)).await;
+            if let Some(writer) = writer {
+                writer.shutdown().await;
+            }
             drop(has_stopped);
         });
         let shared = Shared {
@@ -166,6 +175,7 @@ impl Node {
             max_rpc_size: config.max_rpc_size,
             relays: config.relay,
             judge,
+            archive: config.store.map(|store| store.archive),
             askers,
             peers,
             services: Mutex::default(),
@@ -200,11 +210,14 @@ impl Node {
         if let Some(inbox) = lightpush_v2 {
             tokio::spawn(lightpush::service::serve_v2(node(), inbox));
         }
-        drop((filter_subscribe, store));
+        if let Some((inbox, archive)) = store.zip(self.shared.archive.clone()) {
+            tokio::spawn(store::service::serve(archive, self.shared.metrics(), inbox));
+        }
+        drop(filter_subscribe);
     }
 
     /// Closes the listeners and all connections, and returns when the node has ended. The ports are then
-    /// free. Subscriptions end after what they have in their queues. Stopping twice is fine.
+    /// free, and the archive has what was relayed. Subscriptions end after what they have in their queues. Stopping twice is fine.
     pub async fn shutdown(&self) {
         self.shared.stop.cancel();
         self.shared.stopped.cancelled().await;
@@ -249,6 +262,11 @@ impl Node {
     /// Publishing through service nodes.
     pub fn lightpush(&self) -> Lightpush {
         Lightpush::new(Arc::clone(&self.shared))
+    }
+
+    /// Past messages.
+    pub fn store(&self) -> Store {
+        Store { node: Arc::clone(&self.shared) }
     }
 
     /// The node's peers.

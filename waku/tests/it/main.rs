@@ -12,6 +12,7 @@ mod raw_peer;
 mod raw_stream;
 mod relaying;
 mod scene;
+mod store;
 mod subscribing;
 mod transports;
 mod validating;
