@@ -54,12 +54,14 @@ impl Failure {
     fn remedy(&self) -> Remedy {
         match self {
             Self::Seen | Self::Unanswered(AskError::Stopped) => Remedy::Nothing,
-            Self::Unanswered(AskError::Unsupported) => Remedy::Elsewhere,
-            Self::Unanswered(_) => Remedy::Later,
-            Self::Refused { status: Status::TooManyRequests, .. } => Remedy::Later,
-            Self::Refused { status: Status::UnsupportedPubsubTopic, .. } => Remedy::Elsewhere,
-            Self::Refused { status, .. } if (400..500).contains(&status.code()) => Remedy::Nothing,
-            Self::Refused { .. } => Remedy::Later,
+            Self::Unanswered(AskError::Unsupported)
+            | Self::Refused { status: Status::UnsupportedPubsubTopic, .. } => Remedy::Elsewhere,
+            Self::Refused { status, .. }
+                if (400..500).contains(&status.code()) && *status != Status::TooManyRequests =>
+            {
+                Remedy::Nothing
+            }
+            Self::Unanswered(_) | Self::Refused { .. } => Remedy::Later,
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: Status, reason: impl ToString) -> Self {
+    fn new(status: Status, reason: &dyn ToString) -> Self {
         Self { status, reason: reason.to_string() }
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn read_v2(request: Incoming<v2::Rpc>) -> (String, Result<Push, Refus
             (request_id, Ok(Push { pubsub_topic, message }))
         }
         Ok(v2::Rpc { request_id, body: v2::Body::Response { .. } }) => {
-            (request_id, Err(Refusal::new(Status::BadRequest, words::NO_REQUEST)))
+            (request_id, Err(Refusal::new(Status::BadRequest, &words::NO_REQUEST)))
         }
         Err(error) => {
             let Refusal { status, reason } = bad(&error);
@@ -106,21 +106,21 @@ pub(super) fn admit(
 ) -> Result<(PubsubTopic, WakuMessage), Refusal> {
     let Push { pubsub_topic, mut message } = push;
     if message.content_topic.is_empty() {
-        return Err(Refusal::new(Status::BadRequest, MessageError::EmptyContentTopic));
+        return Err(Refusal::new(Status::BadRequest, &MessageError::EmptyContentTopic));
     }
     let topic = match pubsub_topic {
         Some(topic) => {
-            topic.parse::<PubsubTopic>().map_err(|error| Refusal::new(Status::BadRequest, error))?
+            topic.parse::<PubsubTopic>().map_err(|error| Refusal::new(Status::BadRequest, &error))?
         }
         None if sharding.is_auto() => derived(sharding, &message.content_topic)?,
         None => {
             let reason = "static sharding: the request must name a pubsub topic";
-            return Err(Refusal::new(Status::InvalidMessage, reason));
+            return Err(Refusal::new(Status::InvalidMessage, &reason));
         }
     };
     if !topics.contains(&topic) {
         let reason = format!("this node is not subscribed to {topic}");
-        return Err(Refusal::new(Status::UnsupportedPubsubTopic, reason));
+        return Err(Refusal::new(Status::UnsupportedPubsubTopic, &reason));
     }
     stamp(&mut message, now);
     Ok((topic, message))
@@ -128,8 +128,8 @@ pub(super) fn admit(
 
 fn derived(sharding: &Sharding, content_topic: &str) -> Result<PubsubTopic, Refusal> {
     let topic: ContentTopic =
-        content_topic.parse().map_err(|error| Refusal::new(Status::InvalidMessage, error))?;
-    sharding.pubsub_topic(&topic).map_err(|error| Refusal::new(Status::InvalidMessage, error))
+        content_topic.parse().map_err(|error| Refusal::new(Status::InvalidMessage, &error))?;
+    sharding.pubsub_topic(&topic).map_err(|error| Refusal::new(Status::InvalidMessage, &error))
 }
 
 /// Gives a message without a timestamp one, in Unix nanoseconds: without it implementations disagree about the
@@ -144,7 +144,7 @@ impl From<PublishError> for Refusal {
     fn from(error: PublishError) -> Self {
         let status = match &error {
             PublishError::Duplicate => {
-                return Self::new(Status::InvalidMessage, format!("not published: {}", words::SEEN));
+                return Self::new(Status::InvalidMessage, &format!("not published: {}", words::SEEN));
             }
             PublishError::Invalid(MessageError::EmptyContentTopic) => Status::BadRequest,
             PublishError::Invalid(MessageError::TooLarge { .. }) | PublishError::TooLarge { .. } => {
@@ -159,7 +159,7 @@ impl From<PublishError> for Refusal {
                 Status::ServiceNotAvailable
             }
         };
-        Self::new(status, error)
+        Self::new(status, &error)
     }
 }
 

@@ -73,6 +73,19 @@ impl<R> Reply<R> {
     }
 }
 
+/// What comes out at the other end of a [`Reply`].
+#[cfg(test)]
+pub(crate) type Replied<R> = oneshot::Receiver<(R, Option<OwnedSemaphorePermit>)>;
+
+#[cfg(test)]
+impl<R> Reply<R> {
+    /// A place for an answer, and where it comes out, for tests of services without a network.
+    pub(crate) fn channel() -> (Self, Replied<R>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+}
+
 /// What a protocol that is served counts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ExchangeMetrics {

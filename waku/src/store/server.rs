@@ -24,7 +24,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn bad(reason: impl ToString) -> Self {
+    fn bad(reason: &dyn ToString) -> Self {
         Self { status: Status::BadRequest, reason: reason.to_string() }
     }
 
@@ -57,7 +57,7 @@ pub(super) enum Plan {
 pub(super) fn read(request: Incoming<QueryRequest>) -> (String, Result<Plan, Refusal>) {
     match request {
         Ok(request) => (request.request_id.clone(), plan(request)),
-        Err(error) => (UNREAD_REQUEST_ID.to_owned(), Err(Refusal::bad(error))),
+        Err(error) => (UNREAD_REQUEST_ID.to_owned(), Err(Refusal::bad(&error))),
     }
 }
 
@@ -69,7 +69,7 @@ fn plan(request: QueryRequest) -> Result<Plan, Refusal> {
         || request.time_end.is_some();
     let selection = if message_hashes.is_empty() {
         if request.content_topics.len() > MAX_CONTENT_TOPICS {
-            return Err(Refusal::bad(format!("more than {MAX_CONTENT_TOPICS} content topics")));
+            return Err(Refusal::bad(&format!("more than {MAX_CONTENT_TOPICS} content topics")));
         }
         let pubsub_topic = match request.pubsub_topic.as_deref().map(str::parse::<PubsubTopic>) {
             Some(Ok(topic)) => Some(topic),
@@ -84,7 +84,7 @@ fn plan(request: QueryRequest) -> Result<Plan, Refusal> {
             time_end: request.time_end,
         })
     } else if has_criteria {
-        return Err(Refusal::bad("message hashes do not go with topics or times"));
+        return Err(Refusal::bad(&"message hashes do not go with topics or times"));
     } else {
         Selection::Hashes(message_hashes)
     };

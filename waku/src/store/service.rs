@@ -89,3 +89,82 @@ async fn ask(archive: &Arc<dyn Archive>, metrics: &Metrics, query: Query) -> Res
 fn give_back_all_but(place: &mut OwnedSemaphorePermit, bytes: usize) {
     drop(place.split(place.num_permits().saturating_sub(bytes)));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use futures::poll;
+    use waku_proto::store::{Direction, QueryRequest};
+    use waku_proto::{EncodedMessage, WakuMessage};
+
+    use super::super::archive::MemoryArchive;
+    use super::*;
+    use crate::net::exchange::{Replied, Reply};
+    use crate::{Envelope, PeerId};
+
+    fn archive(messages: i64, payload_len: usize) -> Arc<dyn Archive> {
+        let archive = MemoryArchive::new(1_000, 1 << 30);
+        let message = |at| WakuMessage::new(&"/a/1/b/c".parse().unwrap(), vec![0; payload_len], at);
+        let envelope =
+            |at| Envelope::new("/waku/2/rs/0/0".parse().unwrap(), EncodedMessage::encode(message(at)));
+        archive.insert(&(0..messages).map(envelope).collect::<Vec<_>>()).unwrap();
+        Arc::new(archive)
+    }
+
+    /// A running service that is asked for a page so many times.
+    async fn asked(archive: Arc<dyn Archive>, times: usize) -> Vec<Replied<QueryResponse>> {
+        let (requests, inbox) = mpsc::channel(times);
+        tokio::spawn(serve(archive, Arc::default(), inbox));
+        let mut replies = Vec::new();
+        for _ in 0..times {
+            let request = QueryRequest {
+                request_id: String::new(),
+                include_data: true,
+                pubsub_topic: None,
+                content_topics: Vec::new(),
+                time_start: None,
+                time_end: None,
+                message_hashes: Vec::new(),
+                cursor: None,
+                direction: Direction::Forward,
+                limit: Some(100),
+            };
+            let (reply, answer) = Reply::channel();
+            let inbound = Inbound { peer: PeerId::random(), request: Ok(request), reply };
+            requests.send(inbound).await.unwrap();
+            replies.push(answer);
+        }
+        // The service works on as long as the inbox is open.
+        std::mem::forget(requests);
+        replies
+    }
+
+    #[tokio::test]
+    async fn pages_that_have_not_left_are_bounded_in_bytes() {
+        // A page of two megabytes less a little, as often as there is room for the largest, and once more.
+        let fits = MAX_LEAVING_BYTES / MAX_PAGE_BYTES as usize;
+        let mut replies = asked(archive(20, 104_000), fits + 3).await;
+        let mut leaving = Vec::new();
+        for reply in replies.drain(..fits) {
+            leaving.push(reply.await.unwrap());
+        }
+        let mut next = replies.remove(0);
+        // What is left of each place together has no room for another.
+        tokio::task::yield_now().await;
+        assert!(matches!(poll!(&mut next), Poll::Pending));
+        drop(leaving.pop());
+        let (response, _place) = next.await.unwrap();
+        assert_eq!(response.messages.len(), 20);
+    }
+
+    #[tokio::test]
+    async fn small_pages_take_no_more_than_their_bytes() {
+        let many = 4 * MAX_LEAVING_BYTES / MAX_PAGE_BYTES as usize;
+        let mut leaving = Vec::new();
+        for reply in asked(archive(20, 1_000), many).await {
+            leaving.push(reply.await.unwrap());
+        }
+        assert_eq!(leaving.len(), many);
+    }
+}
