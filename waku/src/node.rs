@@ -27,7 +27,7 @@ use crate::relay::pool::{Judge, Pool};
 use crate::store::archive::Archive;
 use crate::{
     Config, Lightpush, MetricsSnapshot, Multiaddr, PeerId, Peers, PubsubTopic, Relay, Sharding, Store,
-    lightpush, peer_exchange, store,
+    lightpush, peer_exchange,
 };
 
 /// Commands on their way to the driver; whoever sends more waits.
@@ -143,11 +143,12 @@ impl Node {
         };
         let flows = Flows::default();
         let mut router = Router::new(&config, flows.clone(), pool, Arc::clone(&metrics));
-        let writer = config.store.as_ref().map(|store| store.spawn_writer(&metrics));
-        if let Some(writer) = writer.clone() {
-            router.add_tap(writer);
+        let (services, askers, mut inboxes) = Services::new(&config, &metrics);
+        let store = config.store.as_ref().zip(inboxes.store.take());
+        let store = store.map(|(store, inbox)| store.start(inbox, &metrics));
+        if let Some(store) = &store {
+            router.add_tap(store.tap());
         }
-        let (services, askers, inboxes) = Services::new(&config, &metrics);
         let swarm = transport::swarm(&config, services, flows)?;
         let (reachability_view, reachability) = watch::channel(Reachability::default());
         let views = Views {
@@ -165,8 +166,8 @@ impl Node {
         let has_stopped = stopped.clone().drop_guard();
         tokio::spawn(async move {
             Box::pin(driver.run(inputs)).await;
-            if let Some(writer) = writer {
-                writer.shutdown().await;
+            if let Some(store) = store {
+                store.finish().await;
             }
             drop(has_stopped);
         });
@@ -199,7 +200,7 @@ impl Node {
 
     /// Starts the services whose requests come out of these inboxes.
     fn serve(&self, inboxes: Inboxes) {
-        let Inboxes { filter_subscribe, lightpush, lightpush_v2, store, peer_exchange } = inboxes;
+        let Inboxes { filter_subscribe, lightpush, lightpush_v2, store: _, peer_exchange } = inboxes;
         let node = || Arc::downgrade(&self.shared);
         if let Some(inbox) = peer_exchange {
             tokio::spawn(peer_exchange::serve(node(), inbox));
@@ -210,14 +211,11 @@ impl Node {
         if let Some(inbox) = lightpush_v2 {
             tokio::spawn(lightpush::service::serve_v2(node(), inbox));
         }
-        if let Some((inbox, archive)) = store.zip(self.shared.archive.clone()) {
-            tokio::spawn(store::service::serve(archive, self.shared.metrics(), inbox));
-        }
         drop(filter_subscribe);
     }
 
     /// Closes the listeners and all connections, and returns when the node has ended. The ports are then
-    /// free, and the archive has what was relayed. Subscriptions end after what they have in their queues. Stopping twice is fine.
+    /// free, the archive has what was relayed and is no longer in use. Subscriptions end after what they have in their queues. Stopping twice is fine.
     pub async fn shutdown(&self) {
         self.shared.stop.cancel();
         self.shared.stopped.cancelled().await;

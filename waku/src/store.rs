@@ -26,13 +26,15 @@ mod client;
 mod pages;
 mod protocol;
 mod server;
-pub(crate) mod service;
+mod service;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use waku_proto::store::Status;
 use waku_proto::{MessageHash, protocol_id};
 
@@ -40,6 +42,7 @@ use self::archive::{Archive, ArchiveWriter, Criteria, Query, Selection, WriterCo
 use self::client::Paging;
 use crate::clock::unix_nanos;
 use crate::metrics::Metrics;
+use crate::net::exchange::Inbound;
 use crate::node::Shared;
 use crate::rate_limit::RateLimit;
 use crate::relay::tap::Tap;
@@ -73,10 +76,37 @@ impl StoreConfig {
         Self { archive, writer: WriterConfig::default(), rate_limit: RateLimit::default() }
     }
 
-    /// Starts what keeps messages.
-    pub(crate) fn spawn_writer(&self, metrics: &Arc<Metrics>) -> ArchiveWriter {
+    /// Starts what keeps messages, and what answers the queries of this inbox.
+    pub(crate) fn start(&self, inbox: Inbox, metrics: &Arc<Metrics>) -> Running {
         let (archive, config) = (Arc::clone(&self.archive), self.writer.clone());
-        ArchiveWriter::spawn_counting(archive, config, unix_nanos, Arc::clone(metrics))
+        let service = service::serve(Arc::clone(&archive), Arc::clone(metrics), inbox);
+        let writer = ArchiveWriter::spawn_counting(archive, config, unix_nanos, Arc::clone(metrics));
+        Running { writer, service: tokio::spawn(service) }
+    }
+}
+
+/// Where queries come from.
+pub(crate) type Inbox = mpsc::Receiver<Inbound<StoreProtocol>>;
+
+/// A store at work.
+#[derive(Debug)]
+pub(crate) struct Running {
+    writer: ArchiveWriter,
+    service: JoinHandle<()>,
+}
+
+impl Running {
+    /// Hands messages to the archive.
+    pub(crate) fn tap(&self) -> impl Tap + 'static {
+        self.writer.clone()
+    }
+
+    /// Ends when everything taken is in the archive and, its inbox being closed, the last query is answered: the
+    /// archive is then no longer in use.
+    pub(crate) async fn finish(self) {
+        self.writer.shutdown().await;
+        // Fails only if the service has panicked, which the runtime has told.
+        let _ = self.service.await;
     }
 }
 

@@ -161,8 +161,11 @@ fn is_met(criteria: &Criteria, envelope: &Envelope) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use waku_proto::WakuMessage;
+    use proptest::prelude::*;
+    use waku_proto::{WakuMessage, Wire as _};
 
+    use super::super::archive::{Archive as _, MemoryArchive};
+    use super::super::server::{self, Plan};
     use super::*;
 
     fn topic() -> waku_proto::ContentTopic {
@@ -196,7 +199,7 @@ mod tests {
         Paging::new(Query::new(Selection::Content(Criteria::default())), at_most).unwrap()
     }
 
-    fn times(page: &Page) -> Vec<i64> {
+    fn times_of(page: &Page) -> Vec<i64> {
         page.entries
             .iter()
             .map(|entry| entry.envelope.as_ref().unwrap().message().timestamp.unwrap())
@@ -208,10 +211,10 @@ mod tests {
         let mut paging = paging(100);
         assert_eq!(paging.request(String::new()).unwrap().cursor, None);
         let first = paging.take(response(1..=3, Some(3))).unwrap();
-        assert_eq!(times(&first), [1, 2, 3]);
+        assert_eq!(times_of(&first), [1, 2, 3]);
         assert_eq!(paging.request(String::new()).unwrap().cursor, Some(numbered(3).message_hash));
         let last = paging.take(response(4..=4, None)).unwrap();
-        assert_eq!((times(&last), last.cursor), (vec![4], None));
+        assert_eq!((times_of(&last), last.cursor), (vec![4], None));
         assert_eq!(paging.request(String::new()), None);
     }
 
@@ -220,7 +223,7 @@ mod tests {
         let mut paging = paging(100);
         paging.take(response(1..=3, Some(3))).unwrap();
         let page = paging.take(response(2..=5, None)).unwrap();
-        assert_eq!((times(&page), paging.take_refused()), (vec![4, 5], 0));
+        assert_eq!((times_of(&page), paging.take_refused()), (vec![4, 5], 0));
     }
 
     #[test]
@@ -243,14 +246,14 @@ mod tests {
         forward.take(response(1..=3, Some(3))).unwrap();
         assert_eq!(forward.request(String::new()).unwrap().limit, Some(1));
         let last = forward.take(response(4..=9, None)).unwrap();
-        assert_eq!((times(&last), last.cursor), (vec![4], Some(numbered(4).message_hash)));
+        assert_eq!((times_of(&last), last.cursor), (vec![4], Some(numbered(4).message_hash)));
         assert_eq!(forward.request(String::new()), None);
 
         let query =
             Query { direction: Direction::Backward, ..Query::new(Selection::Content(Criteria::default())) };
         let mut backward = Paging::new(query, 2).unwrap();
         let page = backward.take(response(1..=3, None)).unwrap();
-        assert_eq!((times(&page), page.cursor), (vec![2, 3], Some(numbered(2).message_hash)));
+        assert_eq!((times_of(&page), page.cursor), (vec![2, 3], Some(numbered(2).message_hash)));
         assert_eq!(paging(0).request(String::new()), None);
     }
 
@@ -278,7 +281,7 @@ mod tests {
         let messages = cases.into_iter().chain([good]).collect();
         let mut paging = paging(100);
         let page = paging.take(QueryResponse { messages, ..response([], None) }).unwrap();
-        assert_eq!((times(&page), paging.take_refused()), (vec![1], refused));
+        assert_eq!((times_of(&page), paging.take_refused()), (vec![1], refused));
         assert_eq!(paging.take_refused(), 0);
     }
 
@@ -294,7 +297,7 @@ mod tests {
         let mut answer = response(1..=4, None);
         answer.messages.push(found(WakuMessage::new(&"/another/1/topic/c".parse().unwrap(), "x", 2)));
         let page = paging.take(answer).unwrap();
-        assert_eq!((times(&page), paging.take_refused()), (vec![2, 3], 3));
+        assert_eq!((times_of(&page), paging.take_refused()), (vec![2, 3], 3));
 
         let hashes = vec![numbered(1).message_hash];
         let query = Query { include_data: false, ..Query::new(Selection::Hashes(hashes.clone())) };
@@ -337,5 +340,73 @@ mod tests {
         // Without hashes a request is one for everything.
         let paging = Paging::new(Query::new(Selection::Hashes(Vec::new())), 100).unwrap();
         assert_eq!(paging.request(String::new()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_says_the_end_comes_and_no_message_twice(
+            answers in prop::collection::vec((prop::collection::vec(0..12_i64, 0..6), 0..12_i64, any::<bool>()), 40),
+            at_most in 0..20_usize,
+            is_forward: bool,
+        ) {
+            let direction = if is_forward { Direction::Forward } else { Direction::Backward };
+            let query = Query { direction, ..Query::new(Selection::Content(Criteria::default())) };
+            let mut paging = Paging::new(query, at_most).unwrap();
+            let (mut taken, mut asked) = (Vec::new(), 0);
+            for (numbers, cursor, has_more) in answers {
+                if paging.request(String::new()).is_none() {
+                    break;
+                }
+                asked += 1;
+                match paging.take(response(numbers, has_more.then_some(cursor))) {
+                    Ok(page) => taken.extend(page.entries.into_iter().map(|entry| entry.hash)),
+                    Err(fault) => {
+                        prop_assert_eq!(fault, Fault::NoProgress);
+                        break;
+                    }
+                }
+            }
+            prop_assert!(asked <= 13 && taken.len() <= at_most, "{} asked, {} taken", asked, taken.len());
+            let distinct: HashSet<_> = taken.iter().collect();
+            prop_assert_eq!(distinct.len(), taken.len());
+        }
+
+        #[test]
+        fn client_and_server_bring_all_of_an_archive_in_order(
+            times in prop::collection::btree_set(0..1_000_i64, 0..60),
+            (start, end) in (0..1_000_i64, 0..1_000_i64),
+            (limit, at_most) in (0..30_usize, 0..80_usize),
+            max_bytes in 0..2_000_usize,
+            is_forward: bool,
+        ) {
+            let archive = MemoryArchive::new(1_000, 1 << 30);
+            let message = |at| EncodedMessage::encode(WakuMessage::new(&topic(), "x", at));
+            let envelope = |at| Envelope::new("/waku/2/rs/0/0".parse().unwrap(), message(at));
+            archive.insert(&times.iter().map(|at| envelope(*at)).collect::<Vec<_>>()).unwrap();
+
+            let criteria =
+                Criteria { time_start: Some(start), time_end: Some(end), ..Criteria::default() };
+            let direction = if is_forward { Direction::Forward } else { Direction::Backward };
+            let query = Query { limit, direction, ..Query::new(Selection::Content(criteria)) };
+            let (mut paging, mut found) = (Paging::new(query, at_most).unwrap(), Vec::new());
+            while let Some(request) = paging.request("id".to_owned()) {
+                let request = QueryRequest::decode(request.encode()).unwrap();
+                let (id, Ok(Plan::Ask(query))) = server::read(Ok(request)) else { panic!("not asked") };
+                let (page, _) = server::fit(archive.query(&query).unwrap(), direction, max_bytes);
+                let response = QueryResponse::decode(server::answer(id, Ok(page)).encode()).unwrap();
+                let mut page = times_of(&paging.take(response).unwrap());
+                if !is_forward {
+                    page.reverse();
+                }
+                found.extend(page);
+            }
+            let mut expected: Vec<_> = times.into_iter().filter(|at| (start..=end).contains(at)).collect();
+            if !is_forward {
+                expected.reverse();
+            }
+            expected.truncate(at_most);
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(paging.take_refused(), 0);
+        }
     }
 }

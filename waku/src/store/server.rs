@@ -12,7 +12,7 @@ use crate::net::exchange::UNREAD_REQUEST_ID;
 
 /// Content topics that may be asked for at once; the cost of a page grows with them. nwaku takes ten, and any
 /// number where it is the first page.
-const MAX_CONTENT_TOPICS: usize = 100;
+const MAX_TOPICS_ANSWERED: usize = 100;
 /// What an entry takes beside its message and its pubsub topic, at most: a hash and five fields' heads.
 const ENTRY_OVERHEAD: usize = 64;
 
@@ -68,8 +68,8 @@ fn plan(request: QueryRequest) -> Result<Plan, Refusal> {
         || request.time_start.is_some()
         || request.time_end.is_some();
     let selection = if message_hashes.is_empty() {
-        if request.content_topics.len() > MAX_CONTENT_TOPICS {
-            return Err(Refusal::bad(&format!("more than {MAX_CONTENT_TOPICS} content topics")));
+        if request.content_topics.len() > MAX_TOPICS_ANSWERED {
+            return Err(Refusal::bad(&format!("more than {MAX_TOPICS_ANSWERED} content topics")));
         }
         let pubsub_topic = match request.pubsub_topic.as_deref().map(str::parse::<PubsubTopic>) {
             Some(Ok(topic)) => Some(topic),

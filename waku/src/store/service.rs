@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use waku_proto::store::QueryResponse;
 
+use super::Inbox;
 use super::archive::{Archive, Page, Query};
 use super::protocol::StoreProtocol;
 use super::server::{self, Plan, Refusal};
@@ -23,11 +24,7 @@ const MAX_LEAVING_BYTES: usize = 128 * 1024 * 1024;
 const MAX_PAGE_BYTES: u32 = 2 * 1024 * 1024;
 
 /// Answers queries until the node has stopped.
-pub(crate) async fn serve(
-    archive: Arc<dyn Archive>,
-    metrics: Arc<Metrics>,
-    mut inbox: mpsc::Receiver<Inbound<StoreProtocol>>,
-) {
+pub(super) async fn serve(archive: Arc<dyn Archive>, metrics: Arc<Metrics>, mut inbox: Inbox) {
     let (room, archive, metrics) = (&Arc::new(Semaphore::new(MAX_LEAVING_BYTES)), &archive, &metrics);
     let requests = stream::poll_fn(|context| inbox.poll_recv(context));
     let answer = |Inbound { peer, request, reply }: Inbound<StoreProtocol>| async move {
@@ -95,6 +92,7 @@ mod tests {
     use std::task::Poll;
 
     use futures::poll;
+    use tokio::sync::mpsc;
     use waku_proto::store::{Direction, QueryRequest};
     use waku_proto::{EncodedMessage, WakuMessage};
 

@@ -475,6 +475,8 @@ async fn what_was_relayed_is_in_the_archive_after_shutdown() {
     }
     within("the shutdown", store.shutdown()).await;
     assert_eq!(archive.stats().unwrap().messages, 100);
+    drop(store);
+    assert_eq!(Arc::strong_count(&archive), 1, "the archive is no longer in use");
 }
 
 #[tokio::test]
