@@ -36,7 +36,6 @@ pub mod peers;
 mod rate_limit;
 pub mod relay;
 mod request_id;
-mod service_peers;
 mod sharding;
 pub mod store;
 

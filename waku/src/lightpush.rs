@@ -39,16 +39,15 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use waku_proto::content_topic::ParseContentTopicError;
 use waku_proto::lightpush::{Request, Status, v2};
 use waku_proto::message::MessageError;
-use waku_proto::{ContentTopic, EncodedMessage, MessageHash, PubsubTopic, WakuMessage, protocol_id, relay};
+use waku_proto::{ContentTopic, EncodedMessage, MessageHash, PubsubTopic, WakuMessage, relay};
 
 use self::client::{Candidate, Failure, Taken, Tries, Version};
 use crate::clock::unix_nanos;
 use crate::node::Shared;
 use crate::rate_limit::RateLimit;
 use crate::request_id::request_id;
-use crate::service_peers::service_peers;
 use crate::sharding::RoutingError;
-use crate::{AskError, PeerId, Stopped};
+use crate::{AskError, PeerId, Peers, Stopped};
 
 pub(crate) use self::protocol::{LightpushProtocol, LightpushV2Protocol, limits};
 
@@ -210,12 +209,10 @@ impl Lightpush {
 
     /// The service nodes for a topic, best first: those that speak version 3 before the others.
     fn candidates(&self, topic: &PubsubTopic) -> Vec<Candidate> {
-        let peers = self.node.peers.borrow();
+        let peers = Peers { node: Arc::clone(&self.node) };
         let mut candidates: Vec<Candidate> = Vec::new();
-        for (protocol, version) in
-            [(protocol_id::LIGHTPUSH, Version::V3), (protocol_id::LIGHTPUSH_V2, Version::V2)]
-        {
-            for peer in service_peers(&peers, protocol, topic.shard()) {
+        for version in [Version::V3, Version::V2] {
+            for peer in peers.serving(version.protocol(), topic.shard()) {
                 if !candidates.iter().any(|(known, _)| *known == peer) {
                     candidates.push((peer, version));
                 }
@@ -282,6 +279,11 @@ impl Lightpush {
             }
         };
         let answer = timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(AskError::Timeout));
+        let peers = Peers { node: Arc::clone(&self.node) };
+        match &answer {
+            Ok(_) => peers.report_success(peer, version.protocol()),
+            Err(_) => peers.report_failure(peer, version.protocol()),
+        }
         answer.unwrap_or_else(|error| Err(Failure::Unanswered(error)))
     }
 }

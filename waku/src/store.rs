@@ -46,8 +46,7 @@ use crate::net::exchange::Inbound;
 use crate::node::Shared;
 use crate::rate_limit::RateLimit;
 use crate::relay::tap::Tap;
-use crate::service_peers::service_peers;
-use crate::{AskError, Envelope, PeerId, Stopped};
+use crate::{AskError, Envelope, PeerId, Peers, Stopped};
 
 pub use self::pages::Pages;
 pub(crate) use self::protocol::{StoreProtocol, limits};
@@ -78,9 +77,9 @@ impl StoreConfig {
 
     /// Starts what keeps messages, and what answers the queries of this inbox.
     pub(crate) fn start(&self, inbox: Inbox, metrics: &Arc<Metrics>) -> Running {
-        let (archive, config) = (Arc::clone(&self.archive), self.writer.clone());
+        let archive = Arc::clone(&self.archive);
         let service = service::serve(Arc::clone(&archive), Arc::clone(metrics), inbox);
-        let writer = ArchiveWriter::spawn_counting(archive, config, unix_nanos, Arc::clone(metrics));
+        let writer = ArchiveWriter::spawn_counting(archive, &self.writer, unix_nanos, Arc::clone(metrics));
         Running { writer, service: tokio::spawn(service) }
     }
 }
@@ -192,7 +191,7 @@ impl Store {
             Selection::Content(Criteria { pubsub_topic: Some(topic), .. }) => topic.shard(),
             _ => None,
         };
-        let peers = service_peers(&self.node.peers.borrow(), protocol_id::STORE_QUERY, shard);
+        let peers = Peers { node: Arc::clone(&self.node) }.serving(protocol_id::STORE_QUERY, shard);
         self.pages(peers.into_iter().take(MAX_PEERS), query, at_most)
     }
 

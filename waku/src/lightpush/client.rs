@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use waku_proto::lightpush::{Response, Status, v2};
+use waku_proto::protocol_id;
 
 use super::words;
 use crate::{AskError, PeerId};
@@ -17,6 +18,16 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 pub(super) enum Version {
     V3,
     V2,
+}
+
+impl Version {
+    /// Its libp2p protocol id.
+    pub(super) fn protocol(self) -> &'static str {
+        match self {
+            Self::V3 => protocol_id::LIGHTPUSH,
+            Self::V2 => protocol_id::LIGHTPUSH_V2,
+        }
+    }
 }
 
 /// A service node, and the newest version it speaks.

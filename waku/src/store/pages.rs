@@ -8,12 +8,14 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::time::{sleep, timeout};
 
+use waku_proto::protocol_id;
+
 use super::StoreError;
 use super::archive::Page;
 use super::client::{Fault, Paging};
 use crate::node::Shared;
 use crate::request_id::request_id;
-use crate::{AskError, PeerId};
+use crate::{AskError, PeerId, Peers};
 
 /// Pages as they come, each after it was asked for. Ends after an error.
 pub type Pages = BoxStream<'static, Result<Page, StoreError>>;
@@ -70,10 +72,16 @@ impl Asking {
         loop {
             let request = self.paging.request(request_id())?;
             let asking = self.node.askers.store.ask(peer, Vec::new(), request);
-            let response = match timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(AskError::Timeout)) {
+            let answer = timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(AskError::Timeout));
+            let peers = Peers { node: Arc::clone(&self.node) };
+            let response = match answer {
                 Ok(response) => response,
-                Err(error) => return Some(Err(StoreError::unanswered(peer, error))),
+                Err(error) => {
+                    peers.report_failure(peer, protocol_id::STORE_QUERY);
+                    return Some(Err(StoreError::unanswered(peer, error)));
+                }
             };
+            peers.report_success(peer, protocol_id::STORE_QUERY);
             let taken = self.paging.take(response);
             self.node.metrics().store_messages_refused.add(self.paging.take_refused());
             let fault = match taken {
