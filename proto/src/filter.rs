@@ -1,10 +1,13 @@
 //! 12/WAKU2-FILTER, version 2: a light client has matching messages pushed to it.
 
+use bytes::{Bytes, BytesMut};
+use prost::encoding;
+
 use crate::generated::filter_subscribe_request::FilterSubscribeType;
 use crate::message::embedded;
 use crate::status::status_codes;
 use crate::wire::{non_empty, required};
-use crate::{WakuMessage, Wire, WireError, generated};
+use crate::{EncodedMessage, PubsubTopic, WakuMessage, Wire, WireError, generated};
 
 status_codes! {
     /// Outcome of a filter request, as deployed.
@@ -131,6 +134,20 @@ pub struct MessagePush {
     pub message: WakuMessage,
     /// Pubsub topic it was relayed on; empty when the service node did not say.
     pub pubsub_topic: String,
+}
+
+impl MessagePush {
+    /// The bytes of the push of a message, with the message's own bytes as they came: what this crate does
+    /// not know of them arrives as well.
+    pub fn encode_as_relayed(message: &EncodedMessage, pubsub_topic: &PubsubTopic) -> Bytes {
+        let topic = Bytes::copy_from_slice(pubsub_topic.as_str().as_bytes());
+        let len = encoding::bytes::encoded_len(1, message.bytes()) + encoding::bytes::encoded_len(2, &topic);
+        let mut push = BytesMut::with_capacity(len);
+        // A message and a string are written as bytes are.
+        encoding::bytes::encode(1, message.bytes(), &mut push);
+        encoding::bytes::encode(2, &topic, &mut push);
+        push.freeze()
+    }
 }
 
 impl Wire for MessagePush {

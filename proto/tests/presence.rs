@@ -10,7 +10,7 @@ use waku_proto::metadata::Metadata;
 use waku_proto::rendezvous::PeerRecord;
 use waku_proto::store::{self, Direction, KeyValue, QueryRequest, QueryResponse};
 use waku_proto::transfer::MessageAndTopic;
-use waku_proto::{Bytes, MessageHash, WakuMessage, Wire, WireError, peer_exchange as px};
+use waku_proto::{Bytes, EncodedMessage, MessageHash, WakuMessage, Wire, WireError, peer_exchange as px};
 
 fn encoded(message: impl Wire) -> String {
     HEXLOWER.encode(&message.encode())
@@ -103,6 +103,16 @@ fn filter_push_writes_empty_message_fields_and_topic() {
     // go-waku leaves out what is empty.
     assert_eq!(decoded("0a00"), Ok(push));
     assert_eq!(decoded::<filter::MessagePush>("1200"), Err(WireError::Missing { field: "waku_message" }));
+}
+
+#[test]
+fn filter_push_as_relayed_keeps_bytes_this_crate_does_not_know() {
+    // Field 200, varint.
+    let message = EncodedMessage::decode(HEXLOWER.decode(b"0a001200c00c07").unwrap().into()).unwrap();
+    let bytes = filter::MessagePush::encode_as_relayed(&message, &"/waku/2/a".parse().unwrap());
+    assert_eq!(HEXLOWER.encode(&bytes), "0a070a001200c00c0712092f77616b752f322f61");
+    let push = filter::MessagePush { message: empty_message(), pubsub_topic: "/waku/2/a".to_owned() };
+    assert_eq!(filter::MessagePush::decode(bytes), Ok(push));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::net::exchange::ExchangeMetrics;
+use crate::net::push::PushMetrics;
 
 /// Declares the counters, and a snapshot with the same fields.
 macro_rules! counters {
@@ -87,6 +88,38 @@ counters! {
     filter_requests_overflowed = "waku_filter_requests_overflowed_total",
     /// Streams for filter that brought no request or took no answer: `waku_filter_requests_failed_total`.
     filter_requests_failed = "waku_filter_requests_failed_total",
+    /// Requests for filter that made no sense or asked for too much: `waku_filter_requests_refused_total`.
+    filter_requests_refused = "waku_filter_requests_refused_total",
+    /// Subscribers the filter service has taken: `waku_filter_subscribers_added_total`.
+    filter_subscribers_added = "waku_filter_subscribers_added_total",
+    /// Subscribers that have unsubscribed from everything: `waku_filter_subscribers_left_total`.
+    filter_subscribers_left = "waku_filter_subscribers_left_total",
+    /// Subscribers that were silent for too long: `waku_filter_subscribers_expired_total`.
+    filter_subscribers_expired = "waku_filter_subscribers_expired_total",
+    /// Subscribers given up over pushes that failed: `waku_filter_subscribers_failed_total`.
+    filter_subscribers_failed = "waku_filter_subscribers_failed_total",
+    /// Subscribers that were not connected and made room for others: `waku_filter_subscribers_displaced_total`.
+    filter_subscribers_displaced = "waku_filter_subscribers_displaced_total",
+    /// Messages the busy filter service had no room for: `waku_filter_messages_overflowed_total`.
+    filter_messages_overflowed = "waku_filter_messages_overflowed_total",
+    /// Messages pushed to a subscriber: `waku_filter_pushes_sent_total`.
+    filter_pushes_sent = "waku_filter_pushes_sent_total",
+    /// Pushes a subscriber did not take, or not in time: `waku_filter_pushes_failed_total`.
+    filter_pushes_failed = "waku_filter_pushes_failed_total",
+    /// Pushes dropped because too many waited for the subscriber: `waku_filter_pushes_dropped_total`.
+    filter_pushes_dropped = "waku_filter_pushes_dropped_total",
+    /// Pushes to subscribers that were not connected: `waku_filter_pushes_unreachable_total`.
+    filter_pushes_unreachable = "waku_filter_pushes_unreachable_total",
+    /// Messages that came by filter and were wanted: `waku_filter_received_total`.
+    filter_received = "waku_filter_received_total",
+    /// Of these, those another service node had pushed already: `waku_filter_received_again_total`.
+    filter_received_again = "waku_filter_received_again_total",
+    /// Pushes from peers or of topics that were not asked for: `waku_filter_received_unwanted_total`.
+    filter_received_unwanted = "waku_filter_received_unwanted_total",
+    /// Pushes that were no sound message: `waku_filter_received_invalid_total`.
+    filter_received_invalid = "waku_filter_received_invalid_total",
+    /// Push streams refused or closed because a peer had too many: `waku_filter_push_streams_crowded_total`.
+    filter_push_streams_crowded = "waku_filter_push_streams_crowded_total",
     /// Requests that came for lightpush: `waku_lightpush_requests_total`.
     lightpush_requests = "waku_lightpush_requests_total",
     /// Of these, those over the rate limit: `waku_lightpush_requests_limited_total`.
@@ -151,6 +184,17 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn filter_push(&self) -> PushMetrics {
+        PushMetrics {
+            sent: self.filter_pushes_sent.clone(),
+            failed: self.filter_pushes_failed.clone(),
+            dropped: self.filter_pushes_dropped.clone(),
+            unwanted: self.filter_received_unwanted.clone(),
+            invalid: self.filter_received_invalid.clone(),
+            crowded: self.filter_push_streams_crowded.clone(),
+        }
+    }
+
     pub(crate) fn lightpush_exchange(&self) -> ExchangeMetrics {
         ExchangeMetrics {
             requests: self.lightpush_requests.clone(),
@@ -192,7 +236,7 @@ impl Counter {
         self.add(1);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

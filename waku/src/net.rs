@@ -12,6 +12,7 @@ pub(crate) mod listen;
 pub(crate) mod nat;
 pub(crate) mod peering;
 mod pushback;
+pub(crate) mod push;
 pub(crate) mod router;
 pub(crate) mod rpc;
 pub(crate) mod services;
