@@ -79,7 +79,7 @@ pub struct Config {
     /// Relays (11/WAKU2-RELAY); true by default. Without it the node is a light client, or a service node
     /// for what it has already: it publishes through lightpush and receives through filter.
     pub relay: bool,
-    /// Serves 12/WAKU2-FILTER; off by default.
+    /// Serves 12/WAKU2-FILTER, if the node relays; off by default.
     pub filter: Option<FilterConfig>,
     /// Serves LIGHTPUSH, if the node relays; off by default.
     pub lightpush: Option<LightpushConfig>,

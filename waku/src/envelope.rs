@@ -34,6 +34,11 @@ impl Envelope {
         self.0.message.message()
     }
 
+    /// The message with its bytes.
+    pub(crate) fn encoded(&self) -> &EncodedMessage {
+        &self.0.message
+    }
+
     /// Its bytes on the wire.
     pub fn bytes(&self) -> &Bytes {
         self.0.message.bytes()

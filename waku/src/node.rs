@@ -200,7 +200,14 @@ impl Node {
 
     /// Starts the services whose requests come out of these inboxes.
     fn serve(&self, inboxes: Inboxes) {
-        let Inboxes { filter_subscribe, lightpush, lightpush_v2, store: _, peer_exchange } = inboxes;
+        let Inboxes {
+            filter_subscribe,
+            filter_push: _,
+            lightpush,
+            lightpush_v2,
+            store: _,
+            peer_exchange,
+        } = inboxes;
         let node = || Arc::downgrade(&self.shared);
         if let Some(inbox) = peer_exchange {
             tokio::spawn(peer_exchange::serve(node(), inbox));

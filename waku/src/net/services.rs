@@ -1,4 +1,4 @@
-//! The protocols of one request and one response, as they are mounted on the swarm.
+//! The service protocols, as they are mounted on the swarm.
 
 use std::convert::Infallible;
 use std::time::SystemTime;
@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::codec::Limits;
 use super::exchange::{Asker, Exchange, ExchangeMetrics, Inbound, Served};
+use super::push::{Push, PushEnds};
 use crate::filter::SubscribeProtocol;
 use crate::lightpush::{LightpushProtocol, LightpushV2Protocol};
 use crate::metrics::Metrics;
@@ -22,6 +23,7 @@ use crate::{Config, filter, lightpush, peer_exchange, store};
 #[behaviour(to_swarm = "Infallible")]
 pub(crate) struct Services {
     filter_subscribe: Exchange<SubscribeProtocol>,
+    filter_push: Push,
     lightpush: Exchange<LightpushProtocol>,
     lightpush_v2: Exchange<LightpushV2Protocol>,
     store: Exchange<StoreProtocol>,
@@ -38,10 +40,11 @@ pub(crate) struct Askers {
     pub(crate) peer_exchange: Asker<PeerExchangeProtocol>,
 }
 
-/// The services' ends, of what is served.
+/// The services' ends, of what is served, and what comes unasked.
 #[derive(Debug)]
 pub(crate) struct Inboxes {
     pub(crate) filter_subscribe: Option<mpsc::Receiver<Inbound<SubscribeProtocol>>>,
+    pub(crate) filter_push: PushEnds,
     pub(crate) lightpush: Option<mpsc::Receiver<Inbound<LightpushProtocol>>>,
     pub(crate) lightpush_v2: Option<mpsc::Receiver<Inbound<LightpushV2Protocol>>>,
     pub(crate) store: Option<mpsc::Receiver<Inbound<StoreProtocol>>>,
@@ -87,9 +90,10 @@ impl Services {
 
     pub(crate) fn new(config: &Config, metrics: &Metrics) -> (Self, Askers, Inboxes) {
         let size = config.max_rpc_size;
-        let served = config.filter.as_ref().map(|filter| filter.rate_limit);
+        let served = config.filter.as_ref().filter(|_| config.relay).map(|filter| filter.rate_limit);
         let (filter_subscribe, ask_filter, filter_inbox) =
             mount(filter::limits(), served, metrics.filter_exchange());
+        let (filter_push, push_ends) = Push::new(filter::max_push(size), metrics.filter_push());
         let served = config.lightpush.as_ref().filter(|_| config.relay).map(|lightpush| lightpush.rate_limit);
         let (lightpush, ask_lightpush, lightpush_inbox) =
             mount(lightpush::limits(size), served, metrics.lightpush_exchange());
@@ -100,7 +104,7 @@ impl Services {
         let served = config.peer_exchange.as_ref().map(|exchange| exchange.rate_limit);
         let (peer_exchange, ask_peer_exchange, peer_exchange_inbox) =
             mount(peer_exchange::limits(), served, metrics.peer_exchange_exchange());
-        let services = Self { filter_subscribe, lightpush, lightpush_v2, store, peer_exchange };
+        let services = Self { filter_subscribe, filter_push, lightpush, lightpush_v2, store, peer_exchange };
         let askers = Askers {
             filter_subscribe: ask_filter,
             lightpush: ask_lightpush,
@@ -110,6 +114,7 @@ impl Services {
         };
         let inboxes = Inboxes {
             filter_subscribe: filter_inbox,
+            filter_push: push_ends,
             lightpush: lightpush_inbox,
             lightpush_v2: lightpush_v2_inbox,
             store: store_inbox,
