@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as Clock, Sleep, sleep, sleep_until};
 use waku::{
-    ContentTopic, Delivery, Filter, Node, PeerList, PublishError, PubsubTopic, RelaySubscription, WakuMessage,
+    ContentTopic, Delivery, Node, PeerList, PublishError, PubsubTopic, RelayFilter, RelaySubscription,
+    WakuMessage,
 };
 use waku_noise_session::time::{Instant, Now, UnixTime};
 use waku_pairing::channel::{Channel, ChannelEvent};
@@ -38,7 +39,7 @@ impl WakuChannel {
     /// Opens a channel on a node. The task ends when the channel is dropped and everything in it has been published,
     /// or when the node stops.
     pub(crate) async fn open(node: &Node) -> Result<(Self, JoinHandle<()>), waku::SubscribeError> {
-        let subscription = node.relay().subscribe(Filter::ContentTopics(BTreeSet::new())).await?;
+        let subscription = node.relay().subscribe(RelayFilter::ContentTopics(BTreeSet::new())).await?;
         let (topics, wanted) = watch::channel(BTreeSet::new());
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
         let (incoming, inbox) = mpsc::channel(INBOX);

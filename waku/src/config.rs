@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::peers::{Backoff, Dialing};
 use crate::relay::Validator;
 use crate::{
-    FilterConfig, Keypair, LightpushConfig, Multiaddr, Nat, PeerExchangeConfig, Sharding, StoreConfig, Tls,
+    FilterClientConfig, FilterConfig, Keypair, LightpushConfig, Multiaddr, Nat, PeerExchangeConfig, Sharding,
+    StoreConfig, Tls,
 };
 
 /// Largest gossipsub RPC a node sends, in bytes: what nwaku reads at most.
@@ -81,6 +82,8 @@ pub struct Config {
     pub relay: bool,
     /// Serves 12/WAKU2-FILTER, if the node relays; off by default.
     pub filter: Option<FilterConfig>,
+    /// How the filter service of others is used.
+    pub filter_client: FilterClientConfig,
     /// Serves LIGHTPUSH, if the node relays; off by default.
     pub lightpush: Option<LightpushConfig>,
     /// Serves 13/WAKU2-STORE; off by default.
@@ -121,6 +124,7 @@ impl Config {
             ping_interval: DEFAULT_PING_INTERVAL,
             relay: true,
             filter: None,
+            filter_client: FilterClientConfig::default(),
             lightpush: None,
             store: None,
             peer_exchange: None,

@@ -3,6 +3,7 @@
 //! [`Node::spawn`] starts a node from a [`Config`] and gives back a handle; the example there has two nodes
 //! talk. From the handle come
 //! - [`Relay`]: publish, and subscribe to shards or content topics (11/WAKU2-RELAY, WAKU2-RELAY-SHARDING),
+//! - [`Filter`]: subscribe to content topics at service nodes, without relaying (12/WAKU2-FILTER),
 //! - [`Lightpush`]: publish through a service node (LIGHTPUSH, 19/WAKU2-LIGHTPUSH),
 //! - [`Store`]: past messages, of other nodes (13/WAKU2-STORE),
 //! - [`Peers`]: who is connected, whom to stay connected to, whom the node knows, and asking peers for others
@@ -49,7 +50,11 @@ pub use config::{
 };
 pub use enr::{AnnounceError, Announced, Announcement, MAX_RECORD_LEN, NodeRecord, RecordError};
 pub use envelope::{Delivery, Envelope};
-pub use filter::FilterConfig;
+pub use filter::{
+    DEFAULT_FILTER_PING_INTERVAL, DEFAULT_MAX_CRITERIA, DEFAULT_MAX_SUBSCRIBERS, DEFAULT_SERVICE_PEERS,
+    DEFAULT_SUBSCRIPTION_TIMEOUT, Filter, FilterClientConfig, FilterConfig, FilterGap, FilterInbox,
+    FilterPeer, FilterRequestError, FilterSubscribeError, FilterSubscriber, FilterSubscription,
+};
 pub use lightpush::{DEFAULT_PUSH_TIMEOUT, Lightpush, LightpushConfig, LightpushError, LightpushReceipt};
 pub use metadata::MetadataRefusal;
 pub use metrics::MetricsSnapshot;
@@ -63,7 +68,7 @@ pub use peer_exchange::{MAX_EXCHANGED_PEERS, PeerExchangeConfig, PeerExchangeErr
 pub use peers::{PeerInfo, PeerList, Peers};
 pub use rate_limit::{Rate, RateLimit};
 pub use relay::{
-    Filter, PublishError, PublishReceipt, Relay, RelaySubscription, SubscribeError, Validator, Verdict,
+    PublishError, PublishReceipt, Relay, RelayFilter, RelaySubscription, SubscribeError, Validator, Verdict,
 };
 pub use sharding::{RoutingError, Sharding};
 pub use store::{Store, StoreConfig, StoreError};

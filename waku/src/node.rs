@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::filter::{self, FilterEnds, FilterParts};
 use crate::metrics::Metrics;
 use crate::net::command::Command;
 use crate::net::driver::{Driver, Inputs, Views};
@@ -26,8 +27,8 @@ use crate::peers::{AddPeerError, PeerList, peer_id_of};
 use crate::relay::pool::{Judge, Pool};
 use crate::store::archive::Archive;
 use crate::{
-    Config, Lightpush, MetricsSnapshot, Multiaddr, PeerId, Peers, PubsubTopic, Relay, Sharding, Store,
-    lightpush, peer_exchange,
+    Config, Filter, Lightpush, MetricsSnapshot, Multiaddr, PeerId, Peers, PubsubTopic, Relay, Sharding,
+    Store, lightpush, peer_exchange,
 };
 
 /// Commands on their way to the driver; whoever sends more waits.
@@ -82,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) judge: Option<Judge>,
     pub(crate) archive: Option<Arc<dyn Archive>>,
     pub(crate) askers: Askers,
+    pub(crate) filter: FilterEnds,
     pub(crate) peers: watch::Receiver<PeerList>,
     pub(crate) services: Mutex<ServiceRecord>,
     /// The pubsub topics the relay is subscribed to.
@@ -143,12 +145,19 @@ impl Node {
         };
         let flows = Flows::default();
         let mut router = Router::new(&config, flows.clone(), pool, Arc::clone(&metrics));
-        let (services, askers, mut inboxes) = Services::new(&config, &metrics);
+        let (services, askers, mut inboxes, inlets) = Services::new(&config, &metrics);
         let store = config.store.as_ref().zip(inboxes.store.take());
         let store = store.map(|(store, inbox)| store.start(inbox, &metrics));
         if let Some(store) = &store {
             router.add_tap(store.tap());
         }
+        let parts = FilterParts {
+            inlets,
+            asker: askers.filter_subscribe.clone(),
+            peers: peers.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let filter = filter::start(&config, parts, &mut router);
         let swarm = transport::swarm(&config, services, flows)?;
         let (reachability_view, reachability) = watch::channel(Reachability::default());
         let views = Views {
@@ -178,6 +187,7 @@ impl Node {
             judge,
             archive: config.store.map(|store| store.archive),
             askers,
+            filter,
             peers,
             services: Mutex::default(),
             topics,
@@ -200,14 +210,7 @@ impl Node {
 
     /// Starts the services whose requests come out of these inboxes.
     fn serve(&self, inboxes: Inboxes) {
-        let Inboxes {
-            filter_subscribe,
-            filter_push: _,
-            lightpush,
-            lightpush_v2,
-            store: _,
-            peer_exchange,
-        } = inboxes;
+        let Inboxes { lightpush, lightpush_v2, store: _, peer_exchange } = inboxes;
         let node = || Arc::downgrade(&self.shared);
         if let Some(inbox) = peer_exchange {
             tokio::spawn(peer_exchange::serve(node(), inbox));
@@ -218,7 +221,6 @@ impl Node {
         if let Some(inbox) = lightpush_v2 {
             tokio::spawn(lightpush::service::serve_v2(node(), inbox));
         }
-        drop(filter_subscribe);
     }
 
     /// Closes the listeners and all connections, and returns when the node has ended. The ports are then
@@ -262,6 +264,11 @@ impl Node {
     /// Publishing and receiving over the relay network.
     pub fn relay(&self) -> Relay {
         Relay { node: Arc::clone(&self.shared) }
+    }
+
+    /// Receiving through service nodes.
+    pub fn filter(&self) -> Filter {
+        Filter { node: Arc::clone(&self.shared) }
     }
 
     /// Publishing through service nodes.

@@ -28,6 +28,7 @@ pub use self::book::{Direction, DisconnectReason, Disconnection, PeerInfo};
 pub(crate) use self::dialer::peer_id_of;
 pub use self::dialing::Dialing;
 pub use self::file::PeerStoreError;
+pub(crate) use self::known::addresses::ip_of;
 pub use self::known::{KnownPeer, NewPeer, PeerOrigin, PeerState};
 
 /// Looks at and changes a node's peers. Cheap to clone; keeps the node running.

@@ -32,14 +32,14 @@ pub use self::validate::{Validator, Verdict};
 /// Publishes and subscribes. Cheap to clone; keeps the node running.
 ///
 /// ```
-/// use waku::{Config, Delivery, Filter, Keypair, Node, PublishError, Sharding, WakuMessage};
+/// use waku::{Config, Delivery, RelayFilter, Keypair, Node, PublishError, Sharding, WakuMessage};
 ///
 /// # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
 /// let node = Node::spawn(Config::new(Keypair::generate(), Sharding::fixed(16, [32, 64])?)).await?;
 /// let relay = node.relay();
 ///
 /// // Two content topics, on shard 32, the first; later one of them and a new one.
-/// let chats: Filter = ["/chat/1/one/proto".parse()?, "/chat/1/two/proto".parse()?].into_iter().collect();
+/// let chats: RelayFilter = ["/chat/1/one/proto".parse()?, "/chat/1/two/proto".parse()?].into_iter().collect();
 /// let mut inbox = relay.subscribe(chats).await?;
 /// inbox.add_content_topics(["/chat/1/three/proto".parse()?]).await?;
 /// inbox.remove_content_topics(["/chat/1/two/proto".parse()?]).await?;
@@ -118,7 +118,10 @@ impl Relay {
     ///
     /// # Errors
     /// When a content topic belongs to no pubsub topic, or the node has stopped.
-    pub async fn subscribe(&self, filter: impl Into<Filter>) -> Result<RelaySubscription, SubscribeError> {
+    pub async fn subscribe(
+        &self,
+        filter: impl Into<RelayFilter>,
+    ) -> Result<RelaySubscription, SubscribeError> {
         if !self.node.relays {
             return Err(SubscribeError::NoRelay);
         }
@@ -130,10 +133,10 @@ impl Relay {
     }
 }
 
-fn interest(sharding: &Sharding, filter: Filter) -> Result<Interest, RoutingError> {
+fn interest(sharding: &Sharding, filter: RelayFilter) -> Result<Interest, RoutingError> {
     match filter {
-        Filter::PubsubTopic(topic) => Ok(Interest::Topic(topic)),
-        Filter::ContentTopics(topics) => Ok(Interest::ContentTopics(routes(sharding, topics)?)),
+        RelayFilter::PubsubTopic(topic) => Ok(Interest::Topic(topic)),
+        RelayFilter::ContentTopics(topics) => Ok(Interest::ContentTopics(routes(sharding, topics)?)),
     }
 }
 
@@ -148,32 +151,32 @@ fn routes(
 
 /// What a subscription asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Filter {
+pub enum RelayFilter {
     /// Everything on a pubsub topic.
     PubsubTopic(PubsubTopic),
     /// These content topics, on the pubsub topics they belong to. The set may be empty at first.
     ContentTopics(BTreeSet<ContentTopic>),
 }
 
-impl From<PubsubTopic> for Filter {
+impl From<PubsubTopic> for RelayFilter {
     fn from(topic: PubsubTopic) -> Self {
         Self::PubsubTopic(topic)
     }
 }
 
-impl From<Shard> for Filter {
+impl From<Shard> for RelayFilter {
     fn from(shard: Shard) -> Self {
         Self::PubsubTopic(shard.into())
     }
 }
 
-impl From<ContentTopic> for Filter {
+impl From<ContentTopic> for RelayFilter {
     fn from(topic: ContentTopic) -> Self {
         Self::ContentTopics(BTreeSet::from([topic]))
     }
 }
 
-impl FromIterator<ContentTopic> for Filter {
+impl FromIterator<ContentTopic> for RelayFilter {
     fn from_iter<I: IntoIterator<Item = ContentTopic>>(topics: I) -> Self {
         Self::ContentTopics(topics.into_iter().collect())
     }

@@ -106,6 +106,8 @@ pub(crate) struct Client {
     gaps: VecDeque<FilterGap>,
     /// Some pubsub topic may lack service nodes.
     is_choice_due: bool,
+    /// Other peers are used, or they know other topics.
+    is_changed: bool,
 }
 
 impl Client {
@@ -120,6 +122,7 @@ impl Client {
             recent: Recent::default(),
             gaps: VecDeque::new(),
             is_choice_due: false,
+            is_changed: false,
         }
     }
 
@@ -152,6 +155,7 @@ impl Client {
     }
 
     fn route_changed(&mut self, pubsub_topic: &PubsubTopic) {
+        self.is_changed = true;
         let Some(route) = self.routes.get(pubsub_topic) else {
             return;
         };
@@ -201,6 +205,7 @@ impl Client {
     /// Gives every pubsub topic as many service nodes as it should have.
     fn choose_peers(&mut self, now: Now, rng: &mut impl Rng) {
         self.resting.wake(now.at);
+        self.is_changed = true;
         for (pubsub_topic, route) in &mut self.routes {
             while route.peers.len() < self.settings.service_peers {
                 let is_free = |candidate: &&Candidate| {
@@ -237,6 +242,7 @@ impl Client {
         let is_used = || self.routes.values().any(|route| route.peers.contains(&peer));
         if link.is_settled && link.knows_nothing() && !is_used() {
             self.links.remove(&peer);
+            self.is_changed = true;
             return None;
         }
         let ask = Ask { peer, question: question?, link: link.id };
@@ -249,6 +255,7 @@ impl Client {
         let Some(link) = self.links.get_mut(&ask.peer).filter(|link| link.id == ask.link) else {
             return;
         };
+        self.is_changed = true;
         link.is_asking = false;
         link.not_before = now.at + REQUEST_INTERVAL;
         if link.is_leaving {
@@ -316,6 +323,7 @@ impl Client {
     fn unlink(&mut self, peer: PeerId) {
         self.forgotten_by(peer);
         self.links.remove(&peer);
+        self.is_changed = true;
         for route in self.routes.values_mut() {
             route.peers.remove(&peer);
         }
@@ -372,6 +380,16 @@ impl Client {
     /// True for a message that did not come before. From now on it did.
     pub(crate) fn is_new(&mut self, hash: MessageHash) -> bool {
         self.recent.insert(hash)
+    }
+
+    /// True when [`Client::awaited`] or [`Client::service_peers`] may be other than at the last call.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
+    /// How many service nodes push a content topic.
+    pub(crate) fn service_peers(&self, pubsub_topic: &PubsubTopic, topic: &str) -> usize {
+        self.links.values().filter(|link| link.knows(pubsub_topic, topic)).count()
     }
 
     /// The peers whose pushes are wanted.

@@ -40,15 +40,21 @@ pub(crate) struct Askers {
     pub(crate) peer_exchange: Asker<PeerExchangeProtocol>,
 }
 
-/// The services' ends, of what is served, and what comes unasked.
+/// The services' ends, of what is served.
 #[derive(Debug)]
 pub(crate) struct Inboxes {
-    pub(crate) filter_subscribe: Option<mpsc::Receiver<Inbound<SubscribeProtocol>>>,
-    pub(crate) filter_push: PushEnds,
     pub(crate) lightpush: Option<mpsc::Receiver<Inbound<LightpushProtocol>>>,
     pub(crate) lightpush_v2: Option<mpsc::Receiver<Inbound<LightpushV2Protocol>>>,
     pub(crate) store: Option<mpsc::Receiver<Inbound<StoreProtocol>>>,
     pub(crate) peer_exchange: Option<mpsc::Receiver<Inbound<PeerExchangeProtocol>>>,
+}
+
+/// The ends of filter.
+#[derive(Debug)]
+pub(crate) struct FilterInlets {
+    /// Requests, if filter is served.
+    pub(crate) requests: Option<mpsc::Receiver<Inbound<SubscribeProtocol>>>,
+    pub(crate) push: PushEnds,
 }
 
 /// One protocol, served if it has a rate limit.
@@ -88,7 +94,7 @@ impl Services {
         last.into_iter().flatten().max()
     }
 
-    pub(crate) fn new(config: &Config, metrics: &Metrics) -> (Self, Askers, Inboxes) {
+    pub(crate) fn new(config: &Config, metrics: &Metrics) -> (Self, Askers, Inboxes, FilterInlets) {
         let size = config.max_rpc_size;
         let served = config.filter.as_ref().filter(|_| config.relay).map(|filter| filter.rate_limit);
         let (filter_subscribe, ask_filter, filter_inbox) =
@@ -113,13 +119,12 @@ impl Services {
             peer_exchange: ask_peer_exchange,
         };
         let inboxes = Inboxes {
-            filter_subscribe: filter_inbox,
-            filter_push: push_ends,
             lightpush: lightpush_inbox,
             lightpush_v2: lightpush_v2_inbox,
             store: store_inbox,
             peer_exchange: peer_exchange_inbox,
         };
-        (services, askers, inboxes)
+        let filter_inlets = FilterInlets { requests: filter_inbox, push: push_ends };
+        (services, askers, inboxes, filter_inlets)
     }
 }

@@ -7,7 +7,7 @@ use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 use thiserror::Error;
 
-use super::known::addresses::ip_of;
+use super::ip_of;
 
 /// Inbound connections by IP address, from the first packet to the last.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use futures::StreamExt as _;
 use waku::relay::ChangeTopicsError;
-use waku::{ContentTopic, Delivery, Filter, Node, PeerId, PubsubTopic, Shard, WakuMessage};
+use waku::{ContentTopic, Delivery, Node, PeerId, PubsubTopic, RelayFilter, Shard, WakuMessage};
 
 use super::scene::{content_topic, message, next, node, pair, peers_until, pubsub_topic, within};
 
@@ -115,7 +115,7 @@ async fn configured_shards_stay_when_their_subscriptions_end() {
 #[tokio::test]
 async fn a_subscription_may_begin_without_content_topics() {
     let (a, b) = pair().await;
-    let mut inbox = b.relay().subscribe(Filter::from_iter([])).await.unwrap();
+    let mut inbox = b.relay().subscribe(RelayFilter::from_iter([])).await.unwrap();
     inbox.add_content_topics([content_topic()]).await.unwrap();
     a.relay().publish(message(1)).await.unwrap();
     assert_eq!(next(&mut inbox).await.message(), &message(1));

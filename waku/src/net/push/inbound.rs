@@ -283,7 +283,7 @@ mod tests {
         let mut scene = Scene::new(1, true);
         let mut stream = scene.open();
         for byte in &frame(1) {
-            assert_eq!(scene.received(), []);
+            assert!(scene.received().is_empty());
             stream.write_all(&[*byte]).await.unwrap();
         }
         assert_eq!(scene.received(), [1]);
@@ -319,13 +319,13 @@ mod tests {
         for bytes in [&too_long[..], &no_varint, &no_protobuf, &no_message] {
             let mut bad = scene.open();
             bad.write_all(bytes).await.unwrap();
-            assert_eq!(scene.received(), []);
+            assert!(scene.received().is_empty());
             assert!(is_closed(&mut bad).await, "{bytes:?}");
         }
         let mut truncated = scene.open();
         truncated.write_all(&frame(1)[..5]).await.unwrap();
         truncated.shutdown().await.unwrap();
-        assert_eq!(scene.received(), []);
+        assert!(scene.received().is_empty());
         good.write_all(&frame(2)).await.unwrap();
         assert_eq!(scene.received(), [2]);
         assert_eq!(scene.counted(), (5, 0, 0));
@@ -336,11 +336,11 @@ mod tests {
         let mut scene = Scene::new(100, false);
         let mut stream = scene.open();
         stream.write_all(&[frame(1), frame(2)].concat()).await.unwrap();
-        assert_eq!(scene.received(), []);
+        assert!(scene.received().is_empty());
         assert_eq!(scene.counted(), (0, 2, 0));
         // Half a frame is not kept for later.
         stream.write_all(&frame(3)[..5]).await.unwrap();
-        assert_eq!(scene.received(), []);
+        assert!(scene.received().is_empty());
         assert!(is_closed(&mut stream).await);
         assert_eq!(scene.counted(), (0, 3, 0));
     }
