@@ -30,8 +30,8 @@ pub(super) fn closed(
     others: &[&Link],
     now: SystemTime,
 ) -> Option<FilterGap> {
-    let is_uncovered = |topic: &&Box<str>| !others.iter().any(|link| link.knows(pubsub_topic, topic));
-    let ended = topics.iter().filter(is_uncovered);
+    let is_uncovered = |topic: &&str| !others.iter().any(|link| link.knows(pubsub_topic, topic));
+    let ended = topics.iter().map(|topic| &**topic).filter(is_uncovered);
     of(pubsub_topic, ended.filter_map(|topic| Some((topic, route.covered_until(topic)?, now))))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn lost(
     let ended = topics.iter().filter_map(|topic| {
         let from = route.covered(topic, last_heard)?;
         let to = others.iter().filter_map(|link| link.known_since(pubsub_topic, topic)).min()?;
-        Some((topic, from, to))
+        Some((&**topic, from, to))
     });
     of(pubsub_topic, ended)
 }
@@ -55,7 +55,7 @@ pub(super) fn lost(
 /// One gap for all topics, as long as the longest.
 fn of<'a>(
     pubsub_topic: &PubsubTopic,
-    topics: impl Iterator<Item = (&'a Box<str>, SystemTime, SystemTime)>,
+    topics: impl Iterator<Item = (&'a str, SystemTime, SystemTime)>,
 ) -> Option<FilterGap> {
     let topics: BTreeMap<_, _> =
         topics.filter(|(_, from, to)| from < to).map(|(topic, from, to)| (topic, (from, to))).collect();
@@ -63,6 +63,6 @@ fn of<'a>(
         pubsub_topic: pubsub_topic.clone(),
         from: topics.values().map(|(from, _)| *from).min()?,
         to: topics.values().map(|(_, to)| *to).max()?,
-        content_topics: topics.into_keys().map(|topic| topic.clone().into()).collect(),
+        content_topics: topics.into_keys().map(ToOwned::to_owned).collect(),
     })
 }

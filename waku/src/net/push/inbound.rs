@@ -257,7 +257,7 @@ mod tests {
         framing::encode(&MessagePush { message, pubsub_topic: "/waku/2/rs/0/0".to_owned() }.encode())
     }
 
-    async fn is_closed(stream: &mut DuplexStream) -> bool {
+    fn is_closed(stream: &mut DuplexStream) -> bool {
         stream.read(&mut [0]).now_or_never().is_some()
     }
 
@@ -320,7 +320,7 @@ mod tests {
             let mut bad = scene.open();
             bad.write_all(bytes).await.unwrap();
             assert!(scene.received().is_empty());
-            assert!(is_closed(&mut bad).await, "{bytes:?}");
+            assert!(is_closed(&mut bad), "{bytes:?}");
         }
         let mut truncated = scene.open();
         truncated.write_all(&frame(1)[..5]).await.unwrap();
@@ -341,7 +341,7 @@ mod tests {
         // Half a frame is not kept for later.
         stream.write_all(&frame(3)[..5]).await.unwrap();
         assert!(scene.received().is_empty());
-        assert!(is_closed(&mut stream).await);
+        assert!(is_closed(&mut stream));
         assert_eq!(scene.counted(), (0, 3, 0));
     }
 
@@ -355,8 +355,8 @@ mod tests {
         let mut new = scene.open();
         new.write_all(&frame(2)).await.unwrap();
         assert_eq!(scene.received(), [2]);
-        assert!(!is_closed(&mut streams[0]).await);
-        assert!(is_closed(&mut streams[1]).await);
+        assert!(!is_closed(&mut streams[0]));
+        assert!(is_closed(&mut streams[1]));
         assert_eq!(scene.counted(), (0, 0, 1));
     }
 
@@ -369,7 +369,7 @@ mod tests {
         }
         scene.settle();
         let mut new = scene.open();
-        assert!(is_closed(&mut new).await);
+        assert!(is_closed(&mut new));
         assert_eq!(scene.counted(), (0, 0, 1));
     }
 

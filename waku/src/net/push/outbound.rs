@@ -9,7 +9,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -159,7 +158,9 @@ async fn single<S: AsyncWrite + Unpin>(mut stream: S, frame: Frame) -> Done<S> {
         stream.write_all(&frame.bytes).await?;
         stream.close().await
     };
-    conclude(timeout_at(frame.deadline, write).await, frame);
+    if let Ok(Ok(())) = timeout_at(frame.deadline, write).await {
+        frame.sent();
+    }
     Done::Single
 }
 
@@ -193,17 +194,13 @@ async fn keep<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seat: Arc<Seat>)
     Done::Ended
 }
 
+/// Writes a frame to a stream that goes on; false when the peer did not take it.
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, frame: Frame) -> bool {
     let write = async {
         stream.write_all(&frame.bytes).await?;
         stream.flush().await
     };
-    conclude(timeout_at(frame.deadline, write).await, frame)
-}
-
-/// Notes what became of a frame; true when it was written.
-fn conclude(outcome: Result<io::Result<()>, impl Sized>, frame: Frame) -> bool {
-    let is_sent = matches!(outcome, Ok(Ok(())));
+    let is_sent = matches!(timeout_at(frame.deadline, write).await, Ok(Ok(())));
     if is_sent {
         frame.sent();
     }
@@ -266,7 +263,7 @@ mod tests {
         }
 
         /// What came on each stream so far.
-        async fn received(&mut self) -> Vec<String> {
+        fn received(&mut self) -> Vec<String> {
             let mut received = Vec::new();
             for stream in &mut self.streams {
                 let mut text = Vec::new();
@@ -288,7 +285,7 @@ mod tests {
         scene.settle(1024).await;
         scene.push(3);
         scene.settle(1024).await;
-        assert_eq!(scene.received().await, ["frameframeframeframe"]);
+        assert_eq!(scene.received(), ["frameframeframeframe"]);
         assert_eq!(scene.metrics.sent.get(), 4);
     }
 
@@ -297,12 +294,12 @@ mod tests {
         let mut scene = Scene::new();
         scene.push(1);
         scene.settle(1024).await;
-        assert_eq!(scene.received().await, ["frame"]);
+        assert_eq!(scene.received(), ["frame"]);
         drop(scene.streams.remove(0));
         scene.settle(1024).await;
         scene.push(3 * MAX_BESIDE);
         scene.settle(1024).await;
-        assert_eq!(scene.received().await, vec!["frame"; 3 * MAX_BESIDE]);
+        assert_eq!(scene.received(), vec!["frame"; 3 * MAX_BESIDE]);
         assert_eq!(scene.metrics.sent.get(), 3 * MAX_BESIDE as u64 + 1);
         // Each is closed, so that a peer that reads to the end has it.
         assert_eq!(scene.streams[0].read(&mut [0]).now_or_never().unwrap().unwrap(), 0);
@@ -313,11 +310,11 @@ mod tests {
         let mut scene = Scene::new();
         scene.push(3 * MAX_BESIDE);
         scene.settle(1024).await;
-        assert_eq!(scene.received().await, vec!["frame"; 1 + MAX_BESIDE]);
+        assert_eq!(scene.received(), vec!["frame"; 1 + MAX_BESIDE]);
         tokio::time::advance(WATCH_FOR).await;
         scene.settle(1024).await;
         // The rest on the first one.
-        let received = scene.received().await;
+        let received = scene.received();
         assert_eq!(received[0].len(), 5 * (2 * MAX_BESIDE - 1));
         assert_eq!(scene.streams.len(), 1 + MAX_BESIDE);
         assert_eq!(scene.metrics.sent.get(), 3 * MAX_BESIDE as u64);
@@ -334,7 +331,7 @@ mod tests {
         scene.settle(1024).await;
         scene.push(1);
         scene.settle(1024).await;
-        assert_eq!(scene.received().await, ["frame"]);
+        assert_eq!(scene.received(), ["frame"]);
         assert_eq!(scene.metrics.sent.get(), 2);
     }
 
