@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 mod connecting;
+mod examples;
 mod filter;
 mod filter_wire;
 mod known_peers;
