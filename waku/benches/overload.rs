@@ -19,6 +19,8 @@ use self::line::Line;
 
 /// Messages published unless another number is given.
 const MESSAGES: usize = 100_000;
+/// Runs of each kind.
+const RUNS: usize = 3;
 /// Bytes of payload of each.
 const PAYLOAD_LEN: usize = 1400;
 
@@ -50,11 +52,18 @@ fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
         "RSS most",
         "RSS last"
     );
-    {
-        let outcome = Line::start()?.run(messages)?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("archive.redb");
+    // In turns, so that what else the machine does touches both.
+    for run in 0..2 * RUNS {
+        let archive = (run % 2 == 1).then(|| file.to_str().ok_or("a path that is no text")).transpose()?;
+        let outcome = Line::start(archive)?.run(messages)?;
+        if archive.is_some() {
+            std::fs::remove_file(&file)?;
+        }
         println!(
             "{:<14} {:>10.0} {:>6} {:>6} {:>6} {:>6} ms {:>10.3} ms {:>6} MiB {:>6} MiB {:>6} MiB",
-            "relay only",
+            if archive.is_some() { "with archive" } else { "relay only" },
             outcome.rate,
             outcome.lost,
             outcome.drops.iter().map(|(_, count)| count).sum::<u64>(),

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 
+use waku::proto::protocol_id::{FILTER_SUBSCRIBE, LIGHTPUSH, LIGHTPUSH_V2, PEER_EXCHANGE, STORE_QUERY};
 use waku::{Config, Keypair, Multiaddr, Node, Sharding};
 
 fn waku_node(args: &[&str]) -> Command {
@@ -86,6 +87,39 @@ async fn stays_connected_to_its_static_nodes() {
     tokio::time::timeout(std::time::Duration::from_secs(30), relays).await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn a_service_node_serves_what_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("--store-message-db-url=redb://{}/store.redb", folder.path().display());
+    let flags = ["--shard=0", "--filter", "--lightpush", "--store", "--peer-exchange", &url];
+    let mut service =
+        Running::start(&[&LOOPBACK[..], &flags, &["--quic-support", "--quic-port=0"]].concat(), 2);
+    assert!(service.addresses[1].to_string().contains("/quic-v1/"), "{:?}", service.addresses);
+
+    let mut config = Config::new(Keypair::generate(), Sharding::fixed(99, [0]).unwrap());
+    config.relay = false;
+    config.static_peers = service.addresses.clone();
+    let client = Node::spawn(config).await.unwrap();
+    let wanted = [FILTER_SUBSCRIBE, LIGHTPUSH, LIGHTPUSH_V2, PEER_EXCHANGE, STORE_QUERY];
+    let mut peers = client.peers().watch();
+    let is_served = |protocols: &[String]| wanted.iter().all(|id| protocols.iter().any(|known| known == id));
+    let served = peers.wait_for(|peers| peers.connected.iter().any(|peer| is_served(&peer.protocols)));
+    drop(tokio::time::timeout(std::time::Duration::from_secs(30), served).await.unwrap().unwrap());
+    assert_eq!(service.signal("-TERM"), Some(0));
+}
+
+#[test]
+fn an_archive_that_cannot_be_opened_is_told_and_exits_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store.redb");
+    std::fs::write(&file, "no archive at all").unwrap();
+    let url = format!("--store-message-db-url=redb://{}", file.display());
+    let output = output(&[&LOOPBACK[..], &["--shard=0", "--store", &url]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot open the archive"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(&file).unwrap(), b"no archive at all");
+}
+
 #[test]
 fn help_names_every_flag_and_shows_examples() {
     let output = output(&["--help"]);
@@ -102,6 +136,23 @@ fn help_names_every_flag_and_shows_examples() {
         "--num-shards-in-network",
         "--staticnode",
         "--max-connections",
+        "--relay",
+        "--websocket-secure-support",
+        "--websocket-secure-key-path",
+        "--websocket-secure-cert-path",
+        "--quic-support",
+        "--quic-port",
+        "--filter",
+        "--filter-subscription-timeout",
+        "--filter-max-peers-to-serve",
+        "--filter-max-criteria",
+        "--lightpush",
+        "--store",
+        "--store-message-db-url",
+        "--store-message-retention-policy",
+        "--peer-exchange",
+        "--peer-exchange-node",
+        "--peer-store",
         "--log-level",
         "--log-format",
         "Examples:",
@@ -128,6 +179,11 @@ fn a_wrong_command_line_is_told_and_exits_with_2() {
         (&["--staticnode=nowhere"], "--staticnode"),
         (&["--cluster-id=65536"], "--cluster-id"),
         (&["--no-such-flag"], "--no-such-flag"),
+        (&["--store-message-db-url=sqlite://a"], "redb://FILE or memory://"),
+        (&["--store-message-retention-policy=days:2"], "--store-message-retention-policy"),
+        (&["--lightpush", "--relay=false"], "--relay=true"),
+        (&["--websocket-secure-support"], "--websocket-secure-key-path"),
+        (&["--peer-exchange-node=nowhere"], "--peer-exchange-node"),
     ] {
         let output = output(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");

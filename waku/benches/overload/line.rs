@@ -11,12 +11,14 @@ use super::process::Process;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Counters that must stay at zero: whatever a node did not pass on.
-const DROPS: [&str; 5] = [
+const DROPS: [&str; 7] = [
     "waku_relay_send_dropped_total",
     "waku_relay_validation_overflow_total",
     "waku_relay_ignored_total",
     "waku_relay_rejected_total",
     "waku_relay_reader_missed_total",
+    "waku_archive_dropped_total",
+    "waku_archive_refused_timestamp_total",
 ];
 
 /// Microseconds in which a node took in nothing.
@@ -47,9 +49,10 @@ pub(crate) struct Outcome {
 }
 
 impl Line {
-    /// Starts the three and waits until they know each other.
-    pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
-        let mut b = Process::spawn(&["relay"])?;
+    /// Starts the three, B with an archive if a file is named for it, and waits until they know each other.
+    pub(crate) fn start(archive: Option<&str>) -> Result<Self, Box<dyn Error>> {
+        let arguments: Vec<&str> = ["relay"].into_iter().chain(archive).collect();
+        let mut b = Process::spawn(&arguments)?;
         let address = b.hear("address ")?;
         let mut c = Process::spawn(&["receiver", &address])?;
         let mut a = Process::spawn(&["publisher", &address])?;

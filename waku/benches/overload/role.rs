@@ -2,11 +2,15 @@
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
+use waku::store::archive::RedbArchive;
 use waku::{
-    Config, ContentTopic, Delivery, Keypair, Multiaddr, Node, PeerList, PublishError, Sharding, WakuMessage,
+    Config, ContentTopic, Delivery, Keypair, Multiaddr, Node, PeerList, PublishError, Sharding, StoreConfig,
+    WakuMessage,
 };
 
 use super::PAYLOAD_LEN;
@@ -23,8 +27,13 @@ pub(crate) fn is_role(text: &str) -> bool {
 pub(crate) fn play(role: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let dial = arguments.first().map(|address| address.parse()).transpose()?;
-        let node = node(dial).await?;
+        let (dial, archive) = match (role, arguments) {
+            ("relay", []) => (None, None),
+            ("relay", [archive]) => (None, Some(Path::new(archive))),
+            (_, [address]) => (Some(address.parse()?), None),
+            _ => return Err("a publisher and a receiver need an address".into()),
+        };
+        let node = node(dial, archive).await?;
         match role {
             "publisher" => publish(&node).await?,
             "receiver" => receive(&node).await?,
@@ -41,12 +50,15 @@ pub(crate) fn play(role: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>>
     })
 }
 
-async fn node(dial: Option<Multiaddr>) -> Result<Node, Box<dyn Error>> {
+async fn node(dial: Option<Multiaddr>, archive: Option<&Path>) -> Result<Node, Box<dyn Error>> {
     let mut config = Config::new(Keypair::generate(), Sharding::fixed(0, [0])?);
     config.listen_addresses = vec!["/ip4/127.0.0.1/tcp/0".parse()?];
     config.static_peers = dial.into_iter().collect();
     // The receiver's own reader is not what is measured.
     config.subscription_queue_len = 200_000;
+    if let Some(path) = archive {
+        config.store = Some(StoreConfig::new(Arc::new(RedbArchive::open(path)?)));
+    }
     let node = Node::spawn(config).await?;
     println!("address {}", node.listen_addresses().first().ok_or("no address")?);
     std::io::stdout().flush()?;

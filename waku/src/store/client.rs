@@ -387,7 +387,7 @@ mod tests {
             let criteria =
                 Criteria { time_start: Some(start), time_end: Some(end), ..Criteria::default() };
             let direction = if is_forward { Direction::Forward } else { Direction::Backward };
-            let query = Query { limit, direction, ..Query::new(Selection::Content(criteria)) };
+            let query = Query { direction, limit, ..Query::new(Selection::Content(criteria)) };
             let (mut paging, mut found) = (Paging::new(query, at_most).unwrap(), Vec::new());
             while let Some(request) = paging.request("id".to_owned()) {
                 let request = QueryRequest::decode(request.encode()).unwrap();

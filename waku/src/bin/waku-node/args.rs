@@ -1,5 +1,6 @@
 //! The command line, with nwaku's names.
 
+mod services;
 mod transports;
 
 use std::net::IpAddr;
@@ -11,9 +12,10 @@ use tracing_subscriber::filter::LevelFilter;
 use waku::proto::shard::ShardError;
 use waku::{Config, Keypair, Multiaddr, Sharding};
 
+pub(crate) use self::services::Services;
 use self::transports::Transports;
 
-/// Runs a Waku relay node until SIGINT or SIGTERM.
+/// Runs a Waku node, a relay that may serve light clients, until SIGINT or SIGTERM.
 ///
 /// Prints the addresses it listens on, one a line, on standard output: give one to another node's
 /// --staticnode and the two relay for each other, provided that they have the same cluster and a shard in
@@ -26,7 +28,9 @@ use self::transports::Transports;
         waku-node --cluster-id=1 --num-shards-in-network=8\n  \
         Two relays on one machine, on shard 0 of cluster 99:\n    \
         waku-node --cluster-id=99 --shard=0 --tcp-port=60000\n    \
-        waku-node --cluster-id=99 --shard=0 --tcp-port=60001 --staticnode=/ip4/127.0.0.1/tcp/60000\n\n\
+        waku-node --cluster-id=99 --shard=0 --tcp-port=60001 --staticnode=/ip4/127.0.0.1/tcp/60000\n  \
+        A service node for light clients:\n    \
+        waku-node --cluster-id=99 --num-shards-in-network=8 --filter --lightpush --store --peer-exchange\n\n\
         Exit status: 0 after a signal, 1 when the node cannot start, 2 for a wrong command line."
 )]
 pub(crate) struct Args {
@@ -63,6 +67,8 @@ pub(crate) struct Args {
         action = ArgAction::Set
     )]
     relay: bool,
+    #[command(flatten)]
+    pub(crate) services: Services,
     /// Peer to stay connected to, as a multiaddress; may be given several times
     #[arg(long = "staticnode", value_name = "MULTIADDR")]
     static_nodes: Vec<Multiaddr>,
@@ -108,8 +114,11 @@ impl From<LogLevel> for LevelFilter {
 
 impl Args {
     /// What the node is told, or why the options are wrong.
-    pub(crate) fn into_config(self) -> Result<Config, clap::Error> {
+    pub(crate) fn config(&self) -> Result<Config, clap::Error> {
         let wrong = |reason: String| Self::command().error(ErrorKind::ValueValidation, reason);
+        if !self.relay && self.services.need_relay() {
+            return Err(wrong("--filter and --lightpush need --relay=true".to_owned()));
+        }
         let keypair = match self.nodekey.as_deref().map(nodekey) {
             // The value itself is a secret and is not repeated.
             Some(keypair) => keypair.ok_or_else(|| {
@@ -122,8 +131,9 @@ impl Args {
         config.relay = self.relay;
         config.tls = self.transports.tls().map_err(|error| wrong(format!("{error:#}")))?;
         config.listen_addresses = self.transports.listen_addresses(self.listen_address, self.tcp_port);
-        config.static_peers = self.static_nodes;
+        config.static_peers.clone_from(&self.static_nodes);
         config.limits.total = self.max_connections;
+        self.services.apply(&mut config);
         Ok(config)
     }
 

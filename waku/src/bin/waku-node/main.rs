@@ -1,4 +1,4 @@
-//! A relay node to run by hand.
+//! A node to run by hand.
 
 mod args;
 
@@ -13,17 +13,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use waku::{Config, Node};
 
-use self::args::{Args, LogFormat};
+use self::args::{Args, LogFormat, Services};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
     start_log(args.log_level.into(), args.log_format);
-    let config = match args.into_config() {
+    let config = match args.config() {
         Ok(config) => config,
         Err(error) => error.exit(),
     };
-    match run(config).await {
+    match run(config, &args.services).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A log line alone would be lost at a low log level.
@@ -33,13 +33,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(mut config: Config, services: &Services) -> anyhow::Result<()> {
     if config.sharding.subscribed().next().is_none() {
         tracing::warn!("no shard is given, so nothing is relayed; give --shard or --num-shards-in-network");
     }
     // Before the node starts, so that no signal finds it unprepared.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    config.store = services.open_archive()?;
     let node = Node::spawn(config).await.context("cannot start")?;
     print_addresses(&node).context("cannot print the addresses")?;
     tokio::select! {
