@@ -63,7 +63,7 @@ pub struct LightpushConfig {
     pub rate_limit: RateLimit,
 }
 
-/// Publishes through service nodes: connected peers that serve lightpush. Cheap to clone; keeps the node
+/// Publishes through service nodes: peers that serve lightpush. Cheap to clone; keeps the node
 /// running.
 ///
 /// ```
@@ -154,7 +154,9 @@ impl Lightpush {
         let (message, hash) = self.check(&topic, message)?;
         let request = Push { named: Some(&topic), topic: &topic, message: &message };
         let deadline = Instant::now() + self.timeout;
-        let ways = Tries::deal(&self.candidates(&topic), self.redundancy);
+        let candidates = timeout_at(deadline, self.candidates(&topic)).await;
+        let candidates = candidates.unwrap_or(Ok(Vec::new()))?;
+        let ways = Tries::deal(&candidates, self.redundancy);
         let endings =
             join_all(ways.into_iter().map(|tries| self.push_along(tries, &request, deadline))).await;
         conclude(hash, endings)
@@ -207,24 +209,35 @@ impl Lightpush {
         Ok((encoded.message().clone(), encoded.hash(topic)))
     }
 
-    /// The service nodes for a topic, best first: those that speak version 3 before the others.
-    fn candidates(&self, topic: &PubsubTopic) -> Vec<Candidate> {
-        let peers = Peers { node: Arc::clone(&self.node) };
+    /// The service nodes for a topic, best first: those that speak version 3 before the others. Known ones are
+    /// dialled when none is connected.
+    async fn candidates(&self, topic: &PubsubTopic) -> Result<Vec<Candidate>, Stopped> {
+        let (peers, shard) = (self.peers(), topic.shard());
         let mut candidates: Vec<Candidate> = Vec::new();
         for version in [Version::V3, Version::V2] {
-            for peer in peers.serving(version.protocol(), topic.shard()) {
+            for peer in peers.serving(version.protocol(), shard) {
                 if !candidates.iter().any(|(known, _)| *known == peer) {
                     candidates.push((peer, version));
                 }
             }
         }
-        candidates
+        for version in [Version::V3, Version::V2] {
+            if candidates.is_empty() {
+                let found = peers.find_serving(version.protocol(), shard).await?;
+                candidates = found.into_iter().map(|peer| (peer, version)).collect();
+            }
+        }
+        Ok(candidates)
+    }
+
+    fn peers(&self) -> Peers {
+        Peers { node: Arc::clone(&self.node) }
     }
 
     async fn push_along(&self, mut tries: Tries, push: &Push<'_>, deadline: Instant) -> Ending {
         let mut error = LightpushError::NoServicePeer;
         while let Some(client::Try { candidate, after }) = tries.current() {
-            let peer = candidate.0;
+            let (peer, version) = candidate;
             let attempt = async {
                 sleep(after).await;
                 self.ask(candidate, push).await
@@ -237,6 +250,9 @@ impl Lightpush {
                 Err(_) => return Ending { outcome: Err(LightpushError::Timeout), has_failed: true },
             };
             tracing::debug!(%peer, ?failure, "lightpush failed");
+            if failure.is_the_peers() {
+                self.peers().report_failure(peer, version.protocol());
+            }
             if failure == Failure::Seen {
                 let outcome = Err(LightpushError::Duplicate { peer });
                 return Ending { outcome, has_failed: tries.has_failed() };
@@ -279,11 +295,6 @@ impl Lightpush {
             }
         };
         let answer = timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(AskError::Timeout));
-        let peers = Peers { node: Arc::clone(&self.node) };
-        match &answer {
-            Ok(_) => peers.report_success(peer, version.protocol()),
-            Err(_) => peers.report_failure(peer, version.protocol()),
-        }
         answer.unwrap_or_else(|error| Err(Failure::Unanswered(error)))
     }
 }
@@ -357,8 +368,8 @@ pub enum LightpushError {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// No connected peer serves lightpush.
-    #[error("no connected peer serves lightpush")]
+    /// No peer that can be reached serves lightpush.
+    #[error("no peer that can be reached serves lightpush")]
     NoServicePeer,
     /// The service node has seen the message before, without anything of this attempt having failed.
     #[error("the message was published already, says {peer}")]

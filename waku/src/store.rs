@@ -35,18 +35,19 @@ use futures::TryStreamExt as _;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use waku_proto::MessageHash;
 use waku_proto::store::Status;
-use waku_proto::{MessageHash, protocol_id};
 
 use self::archive::{Archive, ArchiveWriter, Criteria, Query, Selection, WriterConfig};
 use self::client::Paging;
+use self::pages::Whom;
 use crate::clock::unix_nanos;
 use crate::metrics::Metrics;
 use crate::net::exchange::Inbound;
 use crate::node::Shared;
 use crate::rate_limit::RateLimit;
 use crate::relay::tap::Tap;
-use crate::{AskError, Envelope, PeerId, Peers, Stopped};
+use crate::{AskError, Envelope, PeerId, Stopped};
 
 pub use self::pages::Pages;
 pub(crate) use self::protocol::{StoreProtocol, limits};
@@ -55,8 +56,6 @@ pub(crate) use self::protocol::{StoreProtocol, limits};
 pub const MAX_PAGE_LEN: usize = 100;
 /// Most content topics in a query that deployed stores answer to the end.
 pub const MAX_CONTENT_TOPICS: usize = 10;
-/// Stores tried for one query, as in nwaku.
-const MAX_PEERS: usize = 5;
 
 /// What a store service node gives, and where it keeps what it relays.
 #[derive(Debug, Clone)]
@@ -181,18 +180,17 @@ impl Store {
     ///
     /// Without data ([`Query::include_data`]) nobody can check what is found, but for hashes that were asked for.
     pub fn query(&self, peer: PeerId, query: Query, at_most: usize) -> Pages {
-        self.pages([peer], query, at_most)
+        self.pages(Whom::Peer(peer), query, at_most)
     }
 
-    /// Asks the connected stores, one after the other until one has answered, and that one to the end. As
-    /// [`Store::query`] otherwise.
+    /// Asks peers that serve store, one after the other until one has answered, and that one to the end; five at
+    /// most. Known ones are dialled when none is connected. As [`Store::query`] otherwise.
     pub fn query_any(&self, query: Query, at_most: usize) -> Pages {
         let shard = match &query.selection {
             Selection::Content(Criteria { pubsub_topic: Some(topic), .. }) => topic.shard(),
             _ => None,
         };
-        let peers = Peers { node: Arc::clone(&self.node) }.serving(protocol_id::STORE_QUERY, shard);
-        self.pages(peers.into_iter().take(MAX_PEERS), query, at_most)
+        self.pages(Whom::Any(shard), query, at_most)
     }
 
     /// Those of these messages that a peer has.
@@ -223,9 +221,9 @@ impl Store {
         self.node.archive.as_ref()
     }
 
-    fn pages(&self, peers: impl IntoIterator<Item = PeerId>, query: Query, at_most: usize) -> Pages {
+    fn pages(&self, whom: Whom, query: Query, at_most: usize) -> Pages {
         match Paging::new(query, at_most) {
-            Ok(paging) => pages::pages(Arc::clone(&self.node), peers.into_iter().collect(), paging),
+            Ok(paging) => pages::pages(Arc::clone(&self.node), whom, paging),
             Err(client::TooManyTopics { count }) => pages::failed(StoreError::TooManyTopics { count }),
         }
     }
@@ -240,8 +238,8 @@ pub enum StoreError {
         /// Content topics in the query.
         count: usize,
     },
-    /// No connected peer serves store.
-    #[error("no connected peer serves store")]
+    /// No peer that can be reached serves store.
+    #[error("no peer that can be reached serves store")]
     NoServicePeer,
     /// The store does not answer the query.
     #[error("{peer} did not answer the query: {status} {reason}")]

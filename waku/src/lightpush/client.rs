@@ -21,7 +21,6 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// Its libp2p protocol id.
     pub(super) fn protocol(self) -> &'static str {
         match self {
             Self::V3 => protocol_id::LIGHTPUSH,
@@ -62,6 +61,11 @@ enum Remedy {
 }
 
 impl Failure {
+    /// True when the service node is to blame, not the message or this node.
+    pub(super) fn is_the_peers(&self) -> bool {
+        self.remedy() != Remedy::Nothing
+    }
+
     fn remedy(&self) -> Remedy {
         match self {
             Self::Seen | Self::Unanswered(AskError::Stopped) => Remedy::Nothing,
@@ -268,6 +272,7 @@ mod tests {
             Failure::Unanswered(AskError::Stopped),
         ] {
             assert!(!tries(&candidates(3)).fail(&failure), "{failure:?}");
+            assert!(!failure.is_the_peers(), "{failure:?}");
         }
         for failure in [
             refused(Status::TooManyRequests, ""),
@@ -280,6 +285,7 @@ mod tests {
             Failure::Unanswered(AskError::Invalid(String::new())),
         ] {
             assert!(tries(&candidates(1)).fail(&failure), "{failure:?}");
+            assert!(failure.is_the_peers(), "{failure:?}");
         }
     }
 

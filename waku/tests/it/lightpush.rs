@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use waku::peers::NewPeer;
 use waku::proto::lightpush::v2::{Body, Rpc};
 use waku::proto::lightpush::{Request, Response, Status};
 use waku::proto::protocol_id::{LIGHTPUSH, LIGHTPUSH_V2};
@@ -15,7 +16,7 @@ use waku::{
 
 use super::raw_stream::{RawHost, Reaction, frame, service, unframe};
 use super::scene::{
-    acquainted, address, content_topic, message, next, node, peers_until, pubsub_topic, within,
+    acquainted, address, content_topic, light_client, message, next, node, peers_until, pubsub_topic, within,
 };
 
 /// A service node with a relay peer.
@@ -29,21 +30,6 @@ async fn service_node(change: impl FnOnce(&mut Config)) -> (Node, Node) {
     .await;
     acquainted(&serving, &relaying).await;
     (serving, relaying)
-}
-
-/// A node that does not relay and knows what these peers serve.
-async fn light_client(peers: impl IntoIterator<Item = (PeerId, waku::Multiaddr)>) -> Node {
-    let (ids, addresses): (Vec<_>, Vec<_>) = peers.into_iter().unzip();
-    let client = node(|config| {
-        config.relay = false;
-        config.static_peers = addresses;
-    })
-    .await;
-    for id in ids {
-        let is_known = |peers: &waku::PeerList| peers.get(id).is_some_and(|peer| !peer.protocols.is_empty());
-        peers_until(&client, "what a peer serves", is_known).await;
-    }
-    client
 }
 
 async fn light_client_of(serving: &Node) -> Node {
@@ -248,6 +234,33 @@ async fn version_2_is_served_in_its_own_words() {
     let body = Body::Request { pubsub_topic: pubsub_topic().as_str().to_owned(), message: message(2) };
     let (_, is_success, info) = ask(frame(Rpc { request_id: "an id".to_owned(), body })).await;
     assert_eq!((is_success, info.as_str()), (false, "not_published_to_any_peer"));
+}
+
+#[tokio::test]
+async fn a_known_service_node_is_dialled_when_none_is_connected() {
+    let (serving, _relaying) = service_node(|_| {}).await;
+    let client = light_client([]).await;
+    client.peers().add([NewPeer::new(serving.local_peer_id(), [address(&serving)])]).await.unwrap();
+    let receipt = within("a publish", client.lightpush().publish(message(1))).await.unwrap();
+    assert_eq!(receipt.service_peers, [serving.local_peer_id()]);
+}
+
+#[tokio::test]
+async fn a_service_node_that_failed_is_asked_last_from_then_on() {
+    let success = || saying(Status::Success, "", Some(1));
+    let (hosts, asked) = scripted(2, vec![Reaction::Disconnect, success(), success(), success()]).await;
+    let client = client_of_hosts(&hosts).await;
+    let first = client.lightpush().publish(message(1)).await.unwrap();
+    let good = first.service_peers[0];
+    let bad = hosts.iter().find(|host| host.peer_id != good).unwrap();
+    let is_back =
+        |peers: &waku::PeerList| peers.get(bad.peer_id).is_some_and(|peer| !peer.protocols.is_empty());
+    peers_until(&client, "the other's return", is_back).await;
+    for number in 2..4 {
+        let receipt = client.lightpush().publish(message(number)).await.unwrap();
+        assert_eq!(receipt.service_peers, [good]);
+    }
+    assert_eq!(asked.try_iter().count(), 4);
 }
 
 #[tokio::test]

@@ -59,6 +59,21 @@ pub(crate) async fn node(change: impl FnOnce(&mut Config)) -> Node {
     Node::spawn(config).await.unwrap()
 }
 
+/// A node that does not relay and knows what these peers serve.
+pub(crate) async fn light_client(peers: impl IntoIterator<Item = (PeerId, Multiaddr)>) -> Node {
+    let (ids, addresses): (Vec<_>, Vec<_>) = peers.into_iter().unzip();
+    let client = node(|config| {
+        config.relay = false;
+        config.static_peers = addresses;
+    })
+    .await;
+    for id in ids {
+        let is_known = |peers: &PeerList| peers.get(id).is_some_and(|peer| !peer.protocols.is_empty());
+        peers_until(&client, "what a peer serves", is_known).await;
+    }
+    client
+}
+
 pub(crate) fn address(node: &Node) -> Multiaddr {
     node.listen_addresses().first().unwrap().clone()
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use waku::peers::NewPeer;
 use waku::proto::protocol_id::STORE_QUERY;
 use waku::proto::store::{Direction, KeyValue, QueryRequest, QueryResponse, Status};
 use waku::proto::{EncodedMessage, MessageHash};
@@ -19,7 +20,7 @@ use waku::{
 
 use super::raw_stream::{RawHost, Reaction, frame, service, unframe};
 use super::scene::{
-    acquainted, address, content_topic, message, next, node, peers_until, pubsub_topic, within,
+    acquainted, address, content_topic, light_client, message, next, node, peers_until, pubsub_topic, within,
 };
 
 fn envelope(message: WakuMessage) -> Envelope {
@@ -55,21 +56,6 @@ async fn store_over(archive: Arc<dyn Archive>, change: impl FnOnce(&mut Config))
 
 async fn store_of(messages: &[Envelope]) -> Node {
     store_over(archive_of(messages), |_| {}).await
-}
-
-/// A node that does not relay and knows what these peers serve.
-async fn light_client(peers: impl IntoIterator<Item = (PeerId, waku::Multiaddr)>) -> Node {
-    let (ids, addresses): (Vec<_>, Vec<_>) = peers.into_iter().unzip();
-    let client = node(|config| {
-        config.relay = false;
-        config.static_peers = addresses;
-    })
-    .await;
-    for id in ids {
-        let is_known = |peers: &waku::PeerList| peers.get(id).is_some_and(|peer| !peer.protocols.is_empty());
-        peers_until(&client, "what a peer serves", is_known).await;
-    }
-    client
 }
 
 async fn light_client_of(store: &Node) -> Node {
@@ -680,6 +666,15 @@ async fn another_store_is_asked_until_one_has_answered() {
     assert_eq!(contents(&pages), hashes(&messages));
     assert!(matches!(error, StoreError::Refused { status: Status::BadResponse, .. }), "{error}");
     assert_eq!(asked.try_iter().count(), 2);
+}
+
+#[tokio::test]
+async fn a_known_store_is_dialled_when_none_is_connected() {
+    let store = store_of(&past(0..3)).await;
+    let client = light_client([]).await;
+    client.peers().add([NewPeer::new(store.local_peer_id(), [address(&store)])]).await.unwrap();
+    let pages = collect(client.store().query_any(all(), 10)).await.unwrap();
+    assert_eq!(contents(&pages), hashes(&past(0..3)));
 }
 
 #[tokio::test]
