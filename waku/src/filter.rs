@@ -15,6 +15,7 @@
 mod by_hand;
 pub(crate) mod client;
 mod config;
+mod fill;
 mod request;
 pub(crate) mod server;
 pub(crate) mod service;
@@ -113,8 +114,9 @@ pub(crate) struct FilterParts {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Starts the client, and the service if there are requests to serve. Both end with the swarm.
-pub(crate) fn start(config: &Config, parts: FilterParts, router: &mut Router) -> FilterEnds {
+/// Starts the service, if there are requests to serve, and prepares the client, which is to be run. Both end
+/// with the swarm.
+pub(crate) fn start(config: &Config, parts: FilterParts, router: &mut Router) -> (FilterEnds, Upkeep) {
     let FilterParts { inlets: FilterInlets { requests, push }, asker, peers, metrics } = parts;
     let questions = requests.map(|requests| {
         let (tap, messages) = service::tap(&metrics);
@@ -127,8 +129,7 @@ pub(crate) fn start(config: &Config, parts: FilterParts, router: &mut Router) ->
     });
     let queue_len = config.subscription_queue_len;
     let (upkeep, orders) = Upkeep::new(&config.filter_client, queue_len, push, asker, peers, metrics);
-    tokio::spawn(upkeep.run());
-    FilterEnds { orders, questions }
+    (FilterEnds { orders, questions }, upkeep)
 }
 
 /// Receives messages through service nodes, without relaying. Cheap to clone; keeps the node running.

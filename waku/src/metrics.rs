@@ -120,6 +120,8 @@ counters! {
     filter_received_invalid = "waku_filter_received_invalid_total",
     /// Messages a filter subscription's reader missed: `waku_filter_reader_missed_total`.
     filter_reader_missed = "waku_filter_reader_missed_total",
+    /// Messages that store nodes had for gaps of filter subscriptions: `waku_filter_filled_total`.
+    filter_filled = "waku_filter_filled_total",
     /// Push streams refused or closed because a peer had too many: `waku_filter_push_streams_crowded_total`.
     filter_push_streams_crowded = "waku_filter_push_streams_crowded_total",
     /// Requests that came for lightpush: `waku_lightpush_requests_total`.

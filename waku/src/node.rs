@@ -157,7 +157,7 @@ impl Node {
             peers: peers.clone(),
             metrics: Arc::clone(&metrics),
         };
-        let filter = filter::start(&config, parts, &mut router);
+        let (filter, upkeep) = filter::start(&config, parts, &mut router);
         let swarm = transport::swarm(&config, services, flows)?;
         let (reachability_view, reachability) = watch::channel(Reachability::default());
         let views = Views {
@@ -202,6 +202,7 @@ impl Node {
         };
         let node = Self { shared: Arc::new(shared) };
         node.serve(inboxes);
+        tokio::spawn(upkeep.run(Arc::downgrade(&node.shared)));
         if config.ask_for_peers {
             tokio::spawn(peer_exchange::seek(Arc::downgrade(&node.shared)));
         }

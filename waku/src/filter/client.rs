@@ -168,13 +168,23 @@ impl Client {
 
     /// The connected peers that serve filter are these now.
     pub(crate) fn on_candidates(&mut self, candidates: Vec<Candidate>, now: Now) {
-        let find = |peer| candidates.iter().find(|candidate| candidate.peer == peer);
+        let find = |peer| candidates.iter().find(|candidate| candidate.peer() == peer);
         // A peer that was gone in between may have forgotten us, and has certainly not reached us.
         let is_gone = |link: &&Link| {
-            find(link.peer).is_none_or(|candidate| candidate.connected_since != link.connected_since)
+            find(link.peer).is_none_or(|candidate| candidate.info.connected_since != link.connected_since)
         };
         let gone: Vec<PeerId> = self.links.values().filter(is_gone).map(|link| link.peer).collect();
         self.resting.retain(|peer| find(*peer).is_some(), now.at);
+        // One that turns out to be on other shards has nothing for us there.
+        for (pubsub_topic, route) in &mut self.routes {
+            let is_able =
+                |peer: &PeerId| find(*peer).is_some_and(|candidate| candidate.may_serve(pubsub_topic));
+            for peer in route.peers.extract_if(.., |peer| !is_able(peer)) {
+                if let Some(link) = self.links.get_mut(&peer) {
+                    link.is_settled = false;
+                }
+            }
+        }
         self.candidates = candidates;
         for peer in gone {
             self.unlink(peer);
@@ -199,7 +209,13 @@ impl Client {
     }
 
     fn lacks_peers(&self) -> bool {
-        self.routes.values().any(|route| route.peers.len() < self.settings.service_peers)
+        self.lacking().next().is_some()
+    }
+
+    /// The pubsub topics that have fewer service nodes than they should have.
+    pub(crate) fn lacking(&self) -> impl Iterator<Item = &PubsubTopic> {
+        let lacks = |route: &Route| route.peers.len() < self.settings.service_peers;
+        self.routes.iter().filter(move |(_, route)| lacks(route)).map(|(pubsub_topic, _)| pubsub_topic)
     }
 
     /// Gives every pubsub topic as many service nodes as it should have.
@@ -209,18 +225,18 @@ impl Client {
         for (pubsub_topic, route) in &mut self.routes {
             while route.peers.len() < self.settings.service_peers {
                 let is_free = |candidate: &&Candidate| {
-                    !route.peers.contains(&candidate.peer)
-                        && !self.resting.contains(&candidate.peer)
-                        && self.links.get(&candidate.peer).is_none_or(|link| !link.is_leaving)
+                    !route.peers.contains(&candidate.peer())
+                        && !self.resting.contains(&candidate.peer())
+                        && self.links.get(&candidate.peer()).is_none_or(|link| !link.is_leaving)
                 };
                 let free: Vec<&Candidate> = self.candidates.iter().filter(is_free).collect();
-                let is_taken = |candidate: &&Candidate| route.peers.contains(&candidate.peer);
+                let is_taken = |candidate: &&Candidate| route.peers.contains(&candidate.peer());
                 let taken: Vec<&Candidate> = self.candidates.iter().filter(is_taken).collect();
                 let Some(chosen) = choose(&free, &taken, pubsub_topic, rng) else {
                     break;
                 };
-                route.peers.insert(chosen.peer);
-                let link = self.links.entry(chosen.peer).or_insert_with(|| {
+                route.peers.insert(chosen.peer());
+                let link = self.links.entry(chosen.peer()).or_insert_with(|| {
                     self.next_link = self.next_link.next();
                     Link::new(self.next_link, chosen, self.settings.ping_interval, now)
                 });

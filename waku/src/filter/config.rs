@@ -49,10 +49,17 @@ pub struct FilterClientConfig {
     pub service_peers: usize,
     /// Time between two pings of a service node; [`DEFAULT_FILTER_PING_INTERVAL`].
     pub ping_interval: Duration,
+    /// Asks connected store nodes for what was missed while no service node was there, and delivers it, oldest
+    /// first, between what comes meanwhile. Off by default.
+    pub fill_gaps: bool,
 }
 
 impl Default for FilterClientConfig {
     fn default() -> Self {
-        Self { service_peers: DEFAULT_SERVICE_PEERS, ping_interval: DEFAULT_FILTER_PING_INTERVAL }
+        Self {
+            service_peers: DEFAULT_SERVICE_PEERS,
+            ping_interval: DEFAULT_FILTER_PING_INTERVAL,
+            fill_gaps: false,
+        }
     }
 }

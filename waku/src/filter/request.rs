@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use getrandom::SysRng;
-use rand_core::{Rng as _, UnwrapErr};
 use thiserror::Error;
 use tokio::time::timeout;
 use waku_proto::filter::{Status, SubscribeRequest, SubscribeType};
@@ -14,6 +12,7 @@ use super::SubscribeProtocol;
 use super::upkeep::{Command, HandChange};
 use crate::net::exchange::{AskError, Asker};
 use crate::node::Shared;
+use crate::request_id::request_id;
 use crate::{PeerId, Stopped};
 
 /// How long an answer to a ping is waited for, as in nwaku.
@@ -119,8 +118,7 @@ pub(super) async fn ask(
     pubsub_topic: Option<String>,
     content_topics: Vec<String>,
 ) -> Result<(), FilterRequestError> {
-    let request_id = format!("{:016x}", UnwrapErr(SysRng).next_u64());
-    let request = SubscribeRequest { request_id, kind, pubsub_topic, content_topics };
+    let request = SubscribeRequest { request_id: request_id(), kind, pubsub_topic, content_topics };
     let limit = if kind == SubscribeType::Ping { PING_WITHIN } else { ANSWER_WITHIN };
     let response =
         timeout(limit, asker.ask(peer, Vec::new(), request)).await.map_err(|_| AskError::Timeout)??;

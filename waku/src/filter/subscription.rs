@@ -54,7 +54,8 @@ impl FilterSubscription {
         self.service_peers.clone()
     }
 
-    /// The last 64 gaps: times in which messages may have been missed because no service node was there.
+    /// The last 64 gaps: times in which messages may have been missed because no service node was there. With
+    /// [`FilterClientConfig::fill_gaps`](crate::FilterClientConfig::fill_gaps) only those that could not be filled.
     pub fn gaps(&self) -> watch::Receiver<Vec<FilterGap>> {
         self.gaps.clone()
     }

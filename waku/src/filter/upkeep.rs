@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -16,14 +16,16 @@ use waku_proto::{EncodedMessage, PubsubTopic, protocol_id};
 
 use super::by_hand::ByHand;
 use super::client::{Ask, Candidate, Client, Failure, FilterGap, Now, Push, Question, Settings};
+use super::fill::{Filled, Filler, StoreNodes};
 use super::request::{FilterRequestError, ask};
 use super::subscription::FilterSubscribeError;
 use super::{DEFAULT_MAX_CRITERIA, FilterClientConfig, SubscribeProtocol};
 use crate::metrics::Metrics;
-use crate::net::command::TopicChange;
+use crate::net::command::{PeerCommand, TopicChange};
 use crate::net::exchange::Asker;
 use crate::net::push::{PushEnds, Pushed};
-use crate::peers::{PeerInfo, PeerList, ip_of};
+use crate::node::Shared;
+use crate::peers::{PeerInfo, PeerList, Peers};
 use crate::relay::fan_out::{FanOut, Interest, SubscriptionId};
 use crate::relay::queue::{Reader, queue};
 use crate::{Envelope, PeerId, Stopped};
@@ -32,6 +34,8 @@ use crate::{Envelope, PeerId, Stopped};
 const ORDERS_LEN: usize = 64;
 /// Gaps shown to a subscription's reader. The oldest are forgotten first.
 const MAX_GAPS: usize = 64;
+/// Time between two tries to reach peers that are not connected, while there are too few service nodes.
+const REACH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The way to the task. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -112,6 +116,10 @@ pub(crate) struct Upkeep {
     ends: PushEnds,
     asker: Asker<SubscribeProtocol>,
     peers: watch::Receiver<PeerList>,
+    filler: Option<Filler>,
+    fills_gaps: bool,
+    /// When to look again for service nodes that are not connected.
+    next_reach: Instant,
     queue_len: usize,
     metrics: Arc<Metrics>,
 }
@@ -140,6 +148,9 @@ impl Upkeep {
             ends,
             asker,
             peers,
+            filler: None,
+            fills_gaps: config.fill_gaps,
+            next_reach: Instant::now(),
             queue_len,
             metrics,
         };
@@ -147,7 +158,8 @@ impl Upkeep {
     }
 
     /// Works until the node stops.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self, node: Weak<Shared>) {
+        self.filler = self.fills_gaps.then(|| Filler::new(Arc::new(StoreNodes(node.clone()))));
         let readers_gone = Arc::clone(&self.readers_gone);
         self.look_at_peers();
         loop {
@@ -156,7 +168,8 @@ impl Upkeep {
             }
             // Before anything asked for is on its way.
             self.show_changes();
-            let wake = self.client.next_wake();
+            let reach = self.reach_out(&node);
+            let wake = self.client.next_wake().into_iter().chain(reach).min();
             tokio::select! {
                 pushed = self.ends.pushes.recv() => match pushed {
                     Some(pushed) => self.on_push(pushed),
@@ -164,6 +177,7 @@ impl Upkeep {
                 },
                 Some((ask, answer)) = self.asking.next() => self.client.on_answer(&ask, answer, now()),
                 Some(command) = self.orders.recv() => self.on_command(command),
+                filled = next_filled(&mut self.filler) => self.on_filled(filled),
                 Ok(()) = self.peers.changed() => self.look_at_peers(),
                 () = readers_gone.notified() => self.sweep(),
                 () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
@@ -173,9 +187,30 @@ impl Upkeep {
 
     fn look_at_peers(&mut self) {
         let peers = self.peers.borrow_and_update();
-        let candidates = peers.connected.iter().filter(|peer| serves(peer)).map(candidate).collect();
+        let is_named = |peer: &PeerInfo| {
+            peers.static_peers.iter().any(|named| named.is_service && named.peer_id == Some(peer.peer_id))
+        };
+        let serving = peers.connected.iter().filter(|peer| serves(peer));
+        let candidates =
+            serving.map(|peer| Candidate { info: peer.clone(), is_named: is_named(peer) }).collect();
         drop(peers);
         self.client.on_candidates(candidates, now());
+    }
+
+    /// Has peers dialled that may serve, while there are too few. Returns when to do so again.
+    fn reach_out(&mut self, node: &Weak<Shared>) -> Option<Instant> {
+        let shard = self.client.lacking().next()?.shard();
+        if self.next_reach > Instant::now() {
+            return Some(self.next_reach);
+        }
+        self.next_reach = Instant::now() + REACH_INTERVAL;
+        let peers = Peers { node: node.upgrade()? };
+        tokio::spawn(async move {
+            let protocol = protocol_id::FILTER_SUBSCRIBE;
+            // Fails when the node stops.
+            _ = peers.ask(|reply| PeerCommand::Reach { protocol, shard, reply }).await;
+        });
+        Some(self.next_reach)
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -199,8 +234,12 @@ impl Upkeep {
         }
         while let Some(gap) = self.client.next_gap() {
             tracing::info!(pubsub_topic = %gap.pubsub_topic, topics = gap.content_topics.len(), "filter gap");
-            for view in &self.views {
-                self.show_gap(view, &gap);
+            let unfilled = match &mut self.filler {
+                Some(filler) => filler.add(&gap),
+                None => Some(gap),
+            };
+            if let Some(gap) = unfilled {
+                self.show_gap(&gap);
             }
         }
     }
@@ -220,7 +259,27 @@ impl Upkeep {
         peers.min().unwrap_or_default()
     }
 
-    fn show_gap(&self, view: &Views, gap: &FilterGap) {
+    fn on_filled(&mut self, filled: Filled) {
+        match filled {
+            Filled::GivenUp(gap) => self.show_gap(&gap),
+            Filled::Messages(messages) => {
+                for envelope in messages {
+                    if envelope.message().check().is_ok() && self.client.is_new(envelope.hash()) {
+                        self.metrics.filter_filled.increment();
+                        self.deliver(&envelope);
+                    }
+                }
+            }
+        }
+    }
+
+    fn show_gap(&self, gap: &FilterGap) {
+        for view in &self.views {
+            self.show_gap_in(view, gap);
+        }
+    }
+
+    fn show_gap_in(&self, view: &Views, gap: &FilterGap) {
         let Some(Interest::ContentTopics(topics)) = self.fan_out.interest(view.id) else {
             return;
         };
@@ -357,13 +416,11 @@ fn serves(peer: &PeerInfo) -> bool {
     peer.protocols.iter().any(|protocol| protocol == protocol_id::FILTER_SUBSCRIBE)
 }
 
-fn candidate(peer: &PeerInfo) -> Candidate {
-    Candidate {
-        peer: peer.peer_id,
-        connected_since: peer.connected_since,
-        ip: peer.addresses.first().and_then(ip_of),
-        cluster: peer.cluster,
-        shards: peer.shards.clone(),
+/// What comes next of the gaps that are filled.
+async fn next_filled(filler: &mut Option<Filler>) -> Filled {
+    match filler {
+        Some(filler) => filler.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,13 +1,16 @@
 //! Filter: clients of ours at service nodes of ours, by subscriptions and by hand.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
 use tokio::sync::watch;
+use waku::peers::NewPeer;
 use waku::proto::filter::Status;
+use waku::store::archive::MemoryArchive;
 use waku::{
     Config, ContentTopic, Delivery, Envelope, FilterConfig, FilterRequestError, FilterSubscribeError,
-    FilterSubscription, Node, PublishReceipt, Rate, RateLimit, WakuMessage,
+    FilterSubscription, Node, PublishReceipt, Rate, RateLimit, StoreConfig, WakuMessage,
 };
 
 use super::scene::{acquainted, address, content_topic, message, node, peers_until, pubsub_topic, within};
@@ -241,7 +244,7 @@ async fn the_time_without_any_service_node_is_told_as_a_gap() {
     served_by(&inbox, 1).await;
     publish(&relay, message(1)).await;
     next(&mut inbox).await;
-    let before = std::time::SystemTime::now();
+    let before = SystemTime::now();
     services.remove(0).shutdown().await;
     served_by(&inbox, 0).await;
 
@@ -257,6 +260,59 @@ async fn the_time_without_any_service_node_is_told_as_a_gap() {
     served_by(&inbox, 1).await;
     publish(&relay, message(2)).await;
     assert_eq!(next(&mut inbox).await.message(), &message(2));
+}
+
+#[tokio::test]
+async fn what_came_in_a_gap_is_had_from_a_store_node_once() {
+    let other = node(|_| {}).await;
+    let store = node(|config| {
+        config.static_peers = vec![address(&other)];
+        config.store = Some(StoreConfig::new(Arc::new(MemoryArchive::new(1000, 1 << 20))));
+    })
+    .await;
+    acquainted(&other, &store).await;
+    let first = service(|config, _| config.static_peers = vec![address(&other)]).await;
+    acquainted(&other, &first).await;
+    let edge = client(&[&first, &store], |config| config.filter_client.fill_gaps = true).await;
+    let mut inbox = edge.filter().subscribe([content_topic()]).await.unwrap();
+    served_by(&inbox, 1).await;
+    let now = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
+    let before = message(now());
+    publish(&other, before.clone()).await;
+    assert_eq!(next(&mut inbox).await.message(), &before);
+
+    first.shutdown().await;
+    served_by(&inbox, 0).await;
+    let missed = [message(now()), message(now() + 1), message(now() + 2)];
+    for message in &missed {
+        publish(&other, message.clone()).await;
+    }
+    let second = service(|config, _| config.static_peers = vec![address(&other)]).await;
+    acquainted(&other, &second).await;
+    edge.peers().add_static(address(&second)).await.unwrap();
+    served_by(&inbox, 1).await;
+    let after = message(now());
+    publish(&other, after.clone()).await;
+    assert_eq!(next(&mut inbox).await.message(), &after);
+    // The ones before and after the gap are in the store as well, and do not come again.
+    for message in &missed {
+        assert_eq!(next(&mut inbox).await.message(), message);
+    }
+    let last = message(now());
+    publish(&other, last.clone()).await;
+    assert_eq!(next(&mut inbox).await.message(), &last);
+    assert_eq!(edge.metrics().filter_filled, 3);
+    assert!(inbox.gaps().borrow().is_empty());
+}
+
+#[tokio::test]
+async fn a_service_node_that_is_only_known_is_dialled() {
+    let service = service(|_, _| {}).await;
+    let edge = node(|config| config.relay = false).await;
+    let known = NewPeer::new(service.local_peer_id(), service.listen_addresses());
+    edge.peers().add([known]).await.unwrap();
+    let inbox = edge.filter().subscribe([content_topic()]).await.unwrap();
+    served_by(&inbox, 1).await;
 }
 
 #[tokio::test]

@@ -1,69 +1,85 @@
 //! Which service node to take next.
 
 use std::net::IpAddr;
-use std::time::SystemTime;
 
 use rand_core::Rng;
 use waku_proto::PubsubTopic;
 
 use crate::PeerId;
+use crate::peers::{PeerInfo, ip_of};
 
 /// A connected peer that serves filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    pub(crate) peer: PeerId,
-    pub(crate) connected_since: SystemTime,
-    /// Where it is; `None` for a name.
-    pub(crate) ip: Option<IpAddr>,
-    /// Its cluster and shards, as far as it has told them.
-    pub(crate) cluster: Option<u16>,
-    pub(crate) shards: Vec<u16>,
+    pub(crate) info: PeerInfo,
+    /// The application named it for services.
+    pub(crate) is_named: bool,
 }
 
 impl Candidate {
-    /// False for a peer that has told its shards, and not this one.
-    fn may_serve(&self, pubsub_topic: &PubsubTopic) -> bool {
-        let Some(shard) = pubsub_topic.shard() else {
-            return true;
-        };
-        self.shards.is_empty()
-            || (self.cluster.is_none_or(|cluster| cluster == shard.cluster())
-                && self.shards.contains(&shard.index()))
+    pub(super) fn peer(&self) -> PeerId {
+        self.info.peer_id
+    }
+
+    /// False for a peer that is known to be on other shards.
+    pub(super) fn may_serve(&self, pubsub_topic: &PubsubTopic) -> bool {
+        self.is_on(pubsub_topic) != Some(false)
+    }
+
+    fn is_on(&self, pubsub_topic: &PubsubTopic) -> Option<bool> {
+        pubsub_topic.shard().map_or(Some(true), |shard| self.info.is_on(shard))
+    }
+
+    /// Where it is; `None` for a name.
+    fn ip(&self) -> Option<IpAddr> {
+        self.info.addresses.first().and_then(ip_of)
     }
 }
 
-/// One of the `free` service nodes for a pubsub topic: on its shard, and if possible elsewhere than those
-/// `taken` already.
+/// One of the `free` service nodes for a pubsub topic, at random among the best: those the application has
+/// named, then those elsewhere than the `taken` ones, then those that are surely on the shard.
 pub(super) fn choose<'a>(
     free: &[&'a Candidate],
     taken: &[&Candidate],
     pubsub_topic: &PubsubTopic,
     rng: &mut impl Rng,
 ) -> Option<&'a Candidate> {
+    let is_near = |candidate: &Candidate| {
+        taken.iter().any(|other| candidate.ip().is_some_and(|ip| other.ip() == Some(ip)))
+    };
     let able = free.iter().copied().filter(|candidate| candidate.may_serve(pubsub_topic));
-    let is_elsewhere =
-        |candidate: &&Candidate| candidate.ip.is_none() || taken.iter().all(|other| other.ip != candidate.ip);
-    let (elsewhere, near): (Vec<_>, Vec<_>) = able.partition(is_elsewhere);
-    let choice = if elsewhere.is_empty() { near } else { elsewhere };
-    let index = usize::try_from(rng.next_u32()).unwrap_or_default().checked_rem(choice.len())?;
-    choice.get(index).copied()
+    able.min_by_key(|candidate| {
+        let is_unsure = candidate.is_on(pubsub_topic).is_none();
+        (!candidate.is_named, is_near(candidate), is_unsure, rng.next_u64())
+    })
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::collections::BTreeSet;
+    use std::time::SystemTime;
+
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng as _;
 
     use super::*;
+    use crate::peers::Direction;
 
-    fn candidate(ip: &str, shards: &[u16]) -> Candidate {
-        Candidate {
-            peer: PeerId::random(),
+    /// A candidate at an address.
+    pub(in super::super) fn candidate(address: &str, shards: &[u16]) -> Candidate {
+        let info = PeerInfo {
+            peer_id: PeerId::random(),
+            addresses: vec![address.parse().unwrap()],
+            direction: Direction::Outbound,
             connected_since: SystemTime::UNIX_EPOCH,
-            ip: ip.parse().ok(),
+            agent: None,
+            protocols: Vec::new(),
             cluster: Some(0),
             shards: shards.to_vec(),
-        }
+            topics: BTreeSet::new(),
+            round_trip: None,
+        };
+        Candidate { info, is_named: false }
     }
 
     fn chosen(free: &[&Candidate], taken: &[&Candidate]) -> Vec<usize> {
@@ -79,17 +95,28 @@ mod tests {
 
     #[test]
     fn takes_any_of_those_that_are_elsewhere() {
-        let (taken, near) = (candidate("192.0.2.1", &[3]), candidate("192.0.2.1", &[3]));
-        let (far, named) = (candidate("192.0.2.2", &[3]), candidate("a name", &[3]));
+        let (taken, near) =
+            (candidate("/ip4/192.0.2.1/tcp/1", &[3]), candidate("/ip4/192.0.2.1/tcp/2", &[3]));
+        let (far, named) = (candidate("/ip4/192.0.2.2/tcp/1", &[3]), candidate("/dns4/node/tcp/1", &[3]));
         assert_eq!(chosen(&[&near, &far, &named], &[&taken]), [1, 2]);
         assert_eq!(chosen(&[&near], &[&taken]), [0]);
         assert!(chosen(&[], &[&taken]).is_empty());
     }
 
     #[test]
-    fn leaves_out_those_that_are_known_to_be_on_other_shards() {
-        let (other, right, silent) =
-            (candidate("192.0.2.1", &[4]), candidate("192.0.2.2", &[3, 4]), candidate("192.0.2.3", &[]));
-        assert_eq!(chosen(&[&other, &right, &silent], &[]), [1, 2]);
+    fn prefers_what_the_application_has_named() {
+        let (taken, far) = (candidate("/ip4/192.0.2.1/tcp/1", &[3]), candidate("/ip4/192.0.2.2/tcp/1", &[3]));
+        let named = Candidate { is_named: true, ..candidate("/ip4/192.0.2.1/tcp/2", &[3]) };
+        assert_eq!(chosen(&[&far, &named], &[&taken]), [1]);
+    }
+
+    #[test]
+    fn leaves_out_those_on_other_shards_and_takes_those_that_do_not_tell_last() {
+        let other = candidate("/ip4/192.0.2.1/tcp/1", &[4]);
+        let right = candidate("/ip4/192.0.2.2/tcp/1", &[3, 4]);
+        let silent = candidate("/ip4/192.0.2.3/tcp/1", &[]);
+        assert_eq!(chosen(&[&other, &silent, &right], &[]), [2]);
+        assert_eq!(chosen(&[&other, &silent], &[]), [1]);
+        assert!(chosen(&[&other], &[]).is_empty());
     }
 }

@@ -50,8 +50,8 @@ impl Link {
     pub(super) fn new(id: LinkId, candidate: &Candidate, ping_interval: Duration, now: Now) -> Self {
         Self {
             id,
-            peer: candidate.peer,
-            connected_since: candidate.connected_since,
+            peer: candidate.peer(),
+            connected_since: candidate.info.connected_since,
             known: BTreeMap::new(),
             is_settled: false,
             is_leaving: false,

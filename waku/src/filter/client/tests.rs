@@ -1,6 +1,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use super::choice::tests::candidate;
 use super::*;
 
 const PING_INTERVAL: Duration = Duration::from_secs(60);
@@ -19,13 +20,7 @@ impl Scene {
     fn new(count: u8) -> Self {
         let settings = Settings { service_peers: 2, ping_interval: PING_INTERVAL };
         let now = Now { at: Instant::now(), time: SystemTime::UNIX_EPOCH };
-        let candidates = (0..count).map(|number| Candidate {
-            peer: PeerId::random(),
-            connected_since: SystemTime::UNIX_EPOCH,
-            ip: Some([192, 0, 2, number].into()),
-            cluster: Some(0),
-            shards: vec![0, 1],
-        });
+        let candidates = (0..count).map(|number| candidate(&format!("/ip4/192.0.2.{number}/tcp/1"), &[0, 1]));
         let candidates: Vec<_> = candidates.collect();
         let rng = ChaCha8Rng::seed_from_u64(count.into());
         let mut scene = Self { client: Client::new(settings), rng, start: now, now, candidates };
@@ -99,7 +94,7 @@ impl Scene {
     }
 
     fn lose(&mut self, peer: PeerId) {
-        self.candidates.retain(|candidate| candidate.peer != peer);
+        self.candidates.retain(|candidate| candidate.peer() != peer);
         self.show_candidates();
     }
 
@@ -238,7 +233,7 @@ fn pings_every_service_node_once_a_minute() {
 #[test]
 fn one_failed_ping_is_forgiven_and_the_second_in_a_row_replaces_the_peer() {
     let (mut scene, a, b) = Scene::subscribed(3);
-    let third = scene.candidates.iter().find(|other| ![a, b].contains(&other.peer)).unwrap().peer;
+    let third = scene.candidates.iter().find(|other| ![a, b].contains(&other.peer())).unwrap().peer();
     let mut pings = 0;
     scene.run(2 * PING_INTERVAL + 15 * SECOND, |ask| {
         pings += usize::from(ask.peer == a);
@@ -337,11 +332,25 @@ fn a_peer_that_was_gone_in_between_is_subscribed_at_again() {
     let (mut scene, a, _) = Scene::subscribed(2);
     scene.pass(SECOND);
     for candidate in &mut scene.candidates {
-        candidate.connected_since += if candidate.peer == a { SECOND } else { Duration::ZERO };
+        candidate.info.connected_since += if candidate.peer() == a { SECOND } else { Duration::ZERO };
     }
     scene.show_candidates();
     let ask = scene.ask().unwrap();
     assert_eq!((ask.peer, ask.question), (a, Question::Subscribe(pubsub(), vec!["/a".into()])));
+}
+
+#[test]
+fn a_peer_that_turns_out_to_be_on_other_shards_is_replaced() {
+    let (mut scene, a, b) = Scene::subscribed(3);
+    for candidate in &mut scene.candidates {
+        candidate.info.shards = if candidate.peer() == a { vec![1] } else { vec![0] };
+    }
+    scene.show_candidates();
+    let asked = scene.run_well(5 * SECOND);
+    let at_a: Vec<_> = asked.iter().filter(|ask| ask.peer == a).map(|ask| &ask.question).collect();
+    assert_eq!(at_a, [&Question::Unsubscribe(pubsub(), vec!["/a".into()])]);
+    assert!(!scene.client.awaited().contains(&a) && scene.client.awaited().contains(&b));
+    assert_eq!(scene.client.awaited().len(), 2);
 }
 
 #[test]
