@@ -177,13 +177,13 @@ impl Client {
         self.resting.retain(|peer| find(*peer).is_some(), now.at);
         // One that turns out to be on other shards has nothing for us there.
         for (pubsub_topic, route) in &mut self.routes {
-            let is_able =
-                |peer: &PeerId| find(*peer).is_some_and(|candidate| candidate.may_serve(pubsub_topic));
-            for peer in route.peers.extract_if(.., |peer| !is_able(peer)) {
-                if let Some(link) = self.links.get_mut(&peer) {
+            route.peers.retain(|peer| {
+                let is_able = find(*peer).is_some_and(|candidate| candidate.may_serve(pubsub_topic));
+                if let Some(link) = self.links.get_mut(peer).filter(|_| !is_able) {
                     link.is_settled = false;
                 }
-            }
+                is_able
+            });
         }
         self.candidates = candidates;
         for peer in gone {

@@ -188,12 +188,14 @@ mod tests {
     /// Answers as told, call after call, and notes what it is asked for.
     #[derive(Default)]
     struct Told {
-        answers: Mutex<VecDeque<Vec<Result<Vec<Envelope>, NoHistory>>>>,
+        answers: Mutex<VecDeque<Vec<Answer>>>,
         asked: Mutex<Vec<(Vec<String>, Instant)>>,
     }
 
+    type Answer = Result<Vec<Envelope>, NoHistory>;
+
     impl Told {
-        fn new(answers: impl IntoIterator<Item = Vec<Result<Vec<Envelope>, NoHistory>>>) -> Arc<Self> {
+        fn new(answers: impl IntoIterator<Item = Vec<Answer>>) -> Arc<Self> {
             Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), asked: Mutex::default() })
         }
 
@@ -223,7 +225,7 @@ mod tests {
         }
     }
 
-    fn failure() -> Vec<Result<Vec<Envelope>, NoHistory>> {
+    fn failure() -> Vec<Answer> {
         vec![Err(NoHistory("nobody there".to_owned()))]
     }
 

@@ -24,8 +24,8 @@ use super::lane::{Frame, Seat};
 const PARALLEL: usize = 4;
 /// How long the first stream is watched for its end: a round trip and what a busy go-waku needs to read.
 const WATCH_FOR: Duration = Duration::from_secs(5);
-/// Streams beside the first one while it is watched, in all. js-waku does not close its end of any, and
-/// takes 32 or 100 of them, by its version.
+/// Streams beside the first one while it is watched, that the peer has not closed. js-waku does not close its
+/// end of any, and takes 32 or 100 of them, by its version.
 const MAX_BESIDE: usize = 16;
 
 /// How the peer takes frames.
@@ -44,7 +44,9 @@ enum Manner {
 /// What a piece of work has come to.
 enum Done<S> {
     /// A frame has left on its own stream, or failed to.
-    Single,
+    Single(Option<S>),
+    /// The peer has closed a stream beside the first one, or does not.
+    Lingered { is_closed: bool },
     /// The first stream failed, or the kept one has ended.
     Ended,
     /// The peer has closed the first stream after its frame.
@@ -59,6 +61,8 @@ type Work<S> = Pin<Box<dyn Future<Output = Done<S>> + Send>>;
 pub(super) struct Outbound<S> {
     seat: Arc<Seat>,
     manner: Manner,
+    /// The first stream is open.
+    is_watching: bool,
     beside: usize,
     /// Frames that wait for their stream.
     opening: VecDeque<Frame>,
@@ -78,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Outbound<S> {
         Self {
             seat: Arc::new(seat),
             manner: Manner::Unknown,
+            is_watching: false,
             beside: 0,
             opening: VecDeque::new(),
             singles: 0,
@@ -114,11 +119,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Outbound<S> {
 
     fn on_done(&mut self, done: Done<S>) {
         match done {
-            Done::Single => self.singles -= 1,
-            Done::Ended => self.manner = Manner::Unknown,
-            Done::Closed => self.manner = Manner::Single,
+            Done::Single(stream) => {
+                self.singles -= 1;
+                match stream.filter(|_| self.manner == Manner::Watched) {
+                    Some(stream) => self.work.push(Box::pin(linger(stream))),
+                    // Dropped, it counts no longer with the peer either.
+                    None => self.beside = self.beside.saturating_sub(1),
+                }
+            }
+            Done::Lingered { is_closed } => self.beside = self.beside.saturating_sub(is_closed.into()),
+            Done::Ended => self.watched(Manner::Unknown),
+            Done::Closed => self.watched(Manner::Single),
             Done::Open(stream) => {
-                self.manner = Manner::Kept;
+                self.watched(Manner::Kept);
                 self.work.push(Box::pin(keep(stream, Arc::clone(&self.seat))));
             }
         }
@@ -130,7 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Outbound<S> {
             return;
         };
         // Frames are alike: whichever stream is open first is watched.
-        if self.manner == Manner::Watched && !self.is_watching() {
+        if self.manner == Manner::Watched && !self.is_watching {
+            self.is_watching = true;
             self.work.push(Box::pin(watch(stream, frame)));
         } else {
             self.singles += 1;
@@ -141,14 +155,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Outbound<S> {
     /// A stream that was asked for cannot be opened.
     pub(super) fn on_refused(&mut self) {
         drop(self.opening.pop_front());
-        if self.manner == Manner::Watched && !self.is_watching() && self.opening.is_empty() {
+        if self.manner == Manner::Watched && !self.is_watching && self.opening.is_empty() {
             self.manner = Manner::Unknown;
         }
     }
 
-    /// True once the first stream is open.
-    fn is_watching(&self) -> bool {
-        self.work.len() > self.singles
+    /// The first stream, or the kept one, has shown what the peer wants.
+    fn watched(&mut self, manner: Manner) {
+        self.manner = manner;
+        self.is_watching = false;
     }
 }
 
@@ -158,10 +173,16 @@ async fn single<S: AsyncWrite + Unpin>(mut stream: S, frame: Frame) -> Done<S> {
         stream.write_all(&frame.bytes).await?;
         stream.close().await
     };
-    if let Ok(Ok(())) = timeout_at(frame.deadline, write).await {
-        frame.sent();
+    if !matches!(timeout_at(frame.deadline, write).await, Ok(Ok(()))) {
+        return Done::Single(None);
     }
-    Done::Single
+    frame.sent();
+    Done::Single(Some(stream))
+}
+
+/// Looks whether the peer closes a stream of one frame.
+async fn linger<S: AsyncRead + Unpin>(mut stream: S) -> Done<S> {
+    Done::Lingered { is_closed: timeout(WATCH_FOR, ended(&mut stream)).await.is_ok() }
 }
 
 /// Writes the first frame, and looks whether the peer closes the stream then.
@@ -318,6 +339,21 @@ mod tests {
         assert_eq!(received[0].len(), 5 * (2 * MAX_BESIDE - 1));
         assert_eq!(scene.streams.len(), 1 + MAX_BESIDE);
         assert_eq!(scene.metrics.sent.get(), 3 * MAX_BESIDE as u64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_beside_the_first_one_that_the_peer_has_closed_make_room_for_more() {
+        let mut scene = Scene::new();
+        scene.push(1);
+        scene.settle(1024).await;
+        for _ in 0..4 {
+            scene.push(MAX_BESIDE);
+            scene.settle(1024).await;
+            // The first one stays.
+            scene.streams.truncate(1);
+        }
+        scene.settle(1024).await;
+        assert_eq!(scene.metrics.sent.get(), 1 + 4 * MAX_BESIDE as u64);
     }
 
     #[tokio::test(start_paused = true)]
