@@ -2,7 +2,7 @@
 //!
 //! A publishes numbered messages as fast as it takes them, C counts what arrives, B relays. A publisher that is
 //! too fast is told so ([`PublishError::Busy`]) and tries the message again, so whatever C misses is a loss of
-//! the nodes. What each node counted as dropped, B's processor time and its memory are read besides.
+//! the nodes. In every other run B is a service node too, with an archive in a file. What each node counted as dropped, B's processor time and its memory are read besides.
 //!
 //! Run with `cargo bench -p waku --bench overload [-- MESSAGES]`.
 
@@ -63,7 +63,7 @@ fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
         }
         println!(
             "{:<14} {:>10.0} {:>6} {:>6} {:>6} {:>6} ms {:>10.3} ms {:>6} MiB {:>6} MiB {:>6} MiB",
-            if archive.is_some() { "with archive" } else { "relay only" },
+            if archive.is_some() { "all services" } else { "relay only" },
             outcome.rate,
             outcome.lost,
             outcome.drops.iter().map(|(_, count)| count).sum::<u64>(),

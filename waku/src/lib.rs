@@ -19,8 +19,9 @@
 //! counted ([`MetricsSnapshot`]).
 //!
 //! # What is served to peers
-//! Relay, metadata (66/WAKU2-METADATA), identify and ping, over TCP and WebSocket with Noise, Yamux and
-//! Mplex.
+//! Relay, metadata (66/WAKU2-METADATA), identify and ping; filter, lightpush, store and peer exchange where the
+//! [`Config`] says so. Over TCP, WebSocket with and without TLS, each with Noise, Yamux and Mplex, and over QUIC;
+//! through circuits of relays too ([`Nat`]).
 
 mod clock;
 mod config;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use waku::store::archive::RedbArchive;
 use waku::{
-    Config, ContentTopic, Delivery, Keypair, Multiaddr, Node, PeerList, PublishError, Sharding, StoreConfig,
-    WakuMessage,
+    Config, ContentTopic, Delivery, FilterConfig, Keypair, LightpushConfig, Multiaddr, Node,
+    PeerExchangeConfig, PeerList, PublishError, Sharding, StoreConfig, WakuMessage,
 };
 
 use super::PAYLOAD_LEN;
@@ -58,6 +58,9 @@ async fn node(dial: Option<Multiaddr>, archive: Option<&Path>) -> Result<Node, B
     config.subscription_queue_len = 200_000;
     if let Some(path) = archive {
         config.store = Some(StoreConfig::new(Arc::new(RedbArchive::open(path)?)));
+        config.filter = Some(FilterConfig::default());
+        config.lightpush = Some(LightpushConfig::default());
+        config.peer_exchange = Some(PeerExchangeConfig::default());
     }
     let node = Node::spawn(config).await?;
     println!("address {}", node.listen_addresses().first().ok_or("no address")?);
