@@ -215,9 +215,10 @@ fn run(archive: &dyn Archive, steps: &[Step], len: impl Fn(&Envelope) -> u64) {
 
 /// All pages one after the other, as hashes in the order of the time axis.
 fn page_through(archive: &dyn Archive, mut query: Query) -> Vec<MessageHash> {
-    let mut found = Vec::new();
+    let (mut found, mut cursors) = (Vec::new(), BTreeSet::new());
     loop {
         let page = archive.query(&query).unwrap();
+        assert!(page.cursor.is_none_or(|cursor| cursors.insert(cursor)), "the same page comes again");
         let hashes = page.entries.iter().map(|entry| entry.hash);
         match query.direction {
             Direction::Forward => found.extend(hashes),
