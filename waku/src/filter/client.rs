@@ -9,6 +9,7 @@
 
 mod choice;
 mod gap;
+mod leftovers;
 mod link;
 mod recent;
 mod rest;
@@ -22,7 +23,8 @@ use waku_proto::filter::Status;
 use waku_proto::{MessageHash, PubsubTopic};
 
 use self::choice::choose;
-use self::link::{Link, LinkId};
+use self::leftovers::Leftovers;
+use self::link::{Link, LinkId, Topics};
 use self::recent::Recent;
 use self::rest::Resting;
 use self::route::Route;
@@ -102,6 +104,7 @@ pub(crate) struct Client {
     next_link: LinkId,
     candidates: Vec<Candidate>,
     resting: Resting,
+    leftovers: Leftovers,
     recent: Recent,
     gaps: VecDeque<FilterGap>,
     /// Some pubsub topic may lack service nodes.
@@ -119,6 +122,7 @@ impl Client {
             next_link: LinkId::default(),
             candidates: Vec::new(),
             resting: Resting::default(),
+            leftovers: Leftovers::default(),
             recent: Recent::default(),
             gaps: VecDeque::new(),
             is_choice_due: false,
@@ -187,7 +191,7 @@ impl Client {
         }
         self.candidates = candidates;
         for peer in gone {
-            self.unlink(peer);
+            self.unlink(peer, now);
         }
         self.is_choice_due = true;
     }
@@ -238,7 +242,8 @@ impl Client {
                 route.peers.insert(chosen.peer());
                 let link = self.links.entry(chosen.peer()).or_insert_with(|| {
                     self.next_link = self.next_link.next();
-                    Link::new(self.next_link, chosen, self.settings.ping_interval, now)
+                    let topics = self.leftovers.take(chosen.peer());
+                    Link::new(self.next_link, chosen, topics, self.settings.ping_interval, now)
                 });
                 link.is_settled = false;
             }
@@ -262,6 +267,9 @@ impl Client {
             return None;
         }
         let ask = Ask { peer, question: question?, link: link.id };
+        if let Question::Subscribe(pubsub_topic, topics) = &ask.question {
+            link.asked(pubsub_topic, topics);
+        }
         link.is_asking = true;
         Some(ask)
     }
@@ -276,6 +284,9 @@ impl Client {
         link.not_before = now.at + REQUEST_INTERVAL;
         if link.is_leaving {
             self.links.remove(&ask.peer);
+            if matches!(answer, Ok(()) | Err(Failure::Status(Status::NotFound))) {
+                self.leftovers.take(ask.peer);
+            }
             return;
         }
         match (&ask.question, answer) {
@@ -284,15 +295,17 @@ impl Client {
                 link.is_well(now, self.settings.ping_interval);
                 self.on_success(ask, now);
             }
-            // Whatever the answer: what is pushed of them still is not wanted.
-            (Question::Unsubscribe(pubsub_topic, topics), Err(_)) => link.forget(pubsub_topic, topics),
+            (Question::Unsubscribe(pubsub_topic, topics), Err(Failure::Status(_))) => {
+                link.forget(pubsub_topic, topics);
+            }
             (Question::Ping, Err(Failure::Status(Status::NotFound))) => {
                 link.next_ping = now.at + self.settings.ping_interval;
-                self.forgotten_by(ask.peer);
+                let (topics, last_heard) = (link.take_topics(), link.last_heard);
+                self.lost(ask.peer, &topics, last_heard);
             }
-            (Question::Ping, Err(_)) => {
+            (Question::Ping | Question::Unsubscribe(..), Err(_)) => {
                 link.ping_failures += 1;
-                link.next_ping = now.at + PING_AGAIN_AFTER;
+                link.not_before = now.at + PING_AGAIN_AFTER;
                 if link.ping_failures >= MAX_PING_FAILURES {
                     self.replace(ask.peer, now);
                 }
@@ -310,7 +323,7 @@ impl Client {
             Question::Subscribe(pubsub_topic, topics) => {
                 link.learn(pubsub_topic, topics, now.time);
                 self.resting.forgive(&ask.peer);
-                let closed = self.routes.get_mut(pubsub_topic).and_then(|route| {
+                let closed = self.routes.get(pubsub_topic).and_then(|route| {
                     let others: Vec<&Link> =
                         self.links.values().filter(|link| link.peer != ask.peer).collect();
                     gap::closed(pubsub_topic, route, topics, &others, now.time)
@@ -329,16 +342,19 @@ impl Client {
             return;
         };
         let mut leaving = Link::leaving(link);
-        self.unlink(peer);
+        self.unlink(peer, now);
         // It may have subscribed us without our knowing.
         leaving.not_before = now.at + REQUEST_INTERVAL;
         self.links.insert(peer, leaving);
     }
 
     /// Lets go of a service node.
-    fn unlink(&mut self, peer: PeerId) {
-        self.forgotten_by(peer);
-        self.links.remove(&peer);
+    fn unlink(&mut self, peer: PeerId, now: Now) {
+        if let Some(mut link) = self.links.remove(&peer) {
+            let topics = link.take_topics();
+            self.lost(peer, &topics, link.last_heard);
+            self.leftovers.add(peer, topics, now.at);
+        }
         self.is_changed = true;
         for route in self.routes.values_mut() {
             route.peers.remove(&peer);
@@ -346,17 +362,14 @@ impl Client {
         self.is_choice_due = true;
     }
 
-    /// A service node knows none of our content topics any more.
-    fn forgotten_by(&mut self, peer: PeerId) {
-        let Some(link) = self.links.get_mut(&peer) else {
-            return;
-        };
-        link.is_settled = false;
-        let (known, last_heard) = (link.forget_all(), link.last_heard);
-        for (pubsub_topic, topics) in known {
-            let lost = self.routes.get_mut(&pubsub_topic).and_then(|route| {
+    /// A service node that was last heard of at a time does not push these topics any more.
+    fn lost(&mut self, peer: PeerId, topics: &Topics, last_heard: SystemTime) {
+        for (pubsub_topic, topics) in topics {
+            let known = topics.iter().filter(|(_, since)| since.is_some());
+            let known: Vec<Box<str>> = known.map(|(topic, _)| topic.clone()).collect();
+            let lost = self.routes.get_mut(pubsub_topic).and_then(|route| {
                 let others: Vec<&Link> = self.links.values().filter(|link| link.peer != peer).collect();
-                gap::lost(&pubsub_topic, route, &topics, last_heard, &others)
+                gap::lost(pubsub_topic, route, &known, last_heard, &others)
             });
             self.note(lost);
         }
@@ -418,13 +431,16 @@ impl Client {
 fn difference(link: &Link, routes: &BTreeMap<PubsubTopic, Route>) -> Option<Question> {
     let used = routes.iter().filter(|(_, route)| route.peers.contains(&link.peer));
     for (pubsub_topic, route) in used {
-        let missing = route.topics().filter(|topic| !link.knows(pubsub_topic, topic));
-        let missing: Vec<Box<str>> = missing.take(MAX_CONTENT_TOPICS).map(Into::into).collect();
+        let (known, missing): (Vec<&str>, Vec<&str>) =
+            route.topics().partition(|topic| link.knows(pubsub_topic, topic));
         if !missing.is_empty() {
-            return Some(Question::Subscribe(pubsub_topic.clone(), missing));
+            // As many of the others as there is room for: it may have forgotten them, and would not say so as
+            // long as it knows any.
+            let topics = missing.into_iter().chain(known).take(MAX_CONTENT_TOPICS);
+            return Some(Question::Subscribe(pubsub_topic.clone(), topics.map(Into::into).collect()));
         }
     }
-    for (pubsub_topic, known) in link.known() {
+    for (pubsub_topic, known) in link.may_know() {
         let route = routes.get(pubsub_topic).filter(|route| route.peers.contains(&link.peer));
         let superfluous = known.filter(|topic| route.is_none_or(|route| !route.wants(topic)));
         let superfluous: Vec<Box<str>> = superfluous.take(MAX_CONTENT_TOPICS).map(Into::into).collect();

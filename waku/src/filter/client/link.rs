@@ -12,6 +12,9 @@ use crate::PeerId;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
+/// Content topics that a service node may know, each with the time when it confirmed that, if it did.
+pub(super) type Topics = BTreeMap<PubsubTopic, HashMap<Box<str>, Option<SystemTime>>>;
+
 /// Tells the present use of a service node from former ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct LinkId(u64);
@@ -28,8 +31,7 @@ pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) peer: PeerId,
     pub(super) connected_since: SystemTime,
-    /// The content topics it has confirmed, with the time when it did.
-    known: BTreeMap<PubsubTopic, HashMap<Box<str>, SystemTime>>,
+    topics: Topics,
     /// It is known to know what it should.
     pub(super) is_settled: bool,
     /// It is not used any more, and is to be told so.
@@ -47,12 +49,19 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, candidate: &Candidate, ping_interval: Duration, now: Now) -> Self {
+    /// A link to a peer that may know `topics` from before.
+    pub(super) fn new(
+        id: LinkId,
+        candidate: &Candidate,
+        topics: Topics,
+        ping_interval: Duration,
+        now: Now,
+    ) -> Self {
         Self {
             id,
             peer: candidate.peer(),
             connected_since: candidate.info.connected_since,
-            known: BTreeMap::new(),
+            topics,
             is_settled: false,
             is_leaving: false,
             is_asking: false,
@@ -66,7 +75,7 @@ impl Link {
 
     /// The end of a link: the peer is only told that it is over.
     pub(super) fn leaving(link: &Self) -> Self {
-        Self { known: BTreeMap::new(), is_settled: false, is_leaving: true, is_asking: false, ..*link }
+        Self { topics: Topics::new(), is_settled: false, is_leaving: true, is_asking: false, ..*link }
     }
 
     pub(super) fn may_ask(&self, now: Instant) -> bool {
@@ -93,46 +102,56 @@ impl Link {
         self.pause = (2 * self.pause).min(MAX_PAUSE);
     }
 
-    pub(super) fn learn(&mut self, pubsub_topic: &PubsubTopic, topics: &[Box<str>], now: SystemTime) {
-        let known = self.known.entry(pubsub_topic.clone()).or_default();
+    /// The peer is asked to subscribe us.
+    pub(super) fn asked(&mut self, pubsub_topic: &PubsubTopic, topics: &[Box<str>]) {
+        let may_know = self.topics.entry(pubsub_topic.clone()).or_default();
         for topic in topics {
-            known.entry(topic.clone()).or_insert(now);
+            may_know.entry(topic.clone()).or_default();
+        }
+    }
+
+    /// The peer has confirmed that it knows content topics.
+    pub(super) fn learn(&mut self, pubsub_topic: &PubsubTopic, topics: &[Box<str>], now: SystemTime) {
+        let known = self.topics.entry(pubsub_topic.clone()).or_default();
+        for topic in topics {
+            known.entry(topic.clone()).or_default().get_or_insert(now);
         }
         // More may be lacking than a request has room for.
         self.is_settled = false;
     }
 
+    /// The peer does not know content topics any more.
     pub(super) fn forget(&mut self, pubsub_topic: &PubsubTopic, topics: &[Box<str>]) {
-        if let Some(known) = self.known.get_mut(pubsub_topic) {
+        if let Some(known) = self.topics.get_mut(pubsub_topic) {
             known.retain(|topic, _| !topics.contains(topic));
             if known.is_empty() {
-                self.known.remove(pubsub_topic);
+                self.topics.remove(pubsub_topic);
             }
         }
         self.is_settled = false;
     }
 
-    /// Forgets everything, and returns what it was.
-    pub(super) fn forget_all(&mut self) -> Vec<(PubsubTopic, Vec<Box<str>>)> {
-        let known = std::mem::take(&mut self.known).into_iter();
-        known.map(|(pubsub_topic, topics)| (pubsub_topic, topics.into_keys().collect())).collect()
+    /// Takes everything that the peer may know.
+    pub(super) fn take_topics(&mut self) -> Topics {
+        self.is_settled = false;
+        std::mem::take(&mut self.topics)
     }
 
     pub(super) fn knows_nothing(&self) -> bool {
-        self.known.is_empty()
+        self.topics.is_empty()
     }
 
     pub(super) fn knows(&self, pubsub_topic: &PubsubTopic, topic: &str) -> bool {
         self.known_since(pubsub_topic, topic).is_some()
     }
 
-    /// Since when the peer knows a content topic.
+    /// Since when the peer is known to know a content topic.
     pub(super) fn known_since(&self, pubsub_topic: &PubsubTopic, topic: &str) -> Option<SystemTime> {
-        self.known.get(pubsub_topic)?.get(topic).copied()
+        *self.topics.get(pubsub_topic)?.get(topic)?
     }
 
-    /// What the peer knows.
-    pub(super) fn known(&self) -> impl Iterator<Item = (&PubsubTopic, impl Iterator<Item = &str>)> {
-        self.known.iter().map(|(pubsub_topic, topics)| (pubsub_topic, topics.keys().map(|topic| &**topic)))
+    /// What the peer may know.
+    pub(super) fn may_know(&self) -> impl Iterator<Item = (&PubsubTopic, impl Iterator<Item = &str>)> {
+        self.topics.iter().map(|(pubsub_topic, topics)| (pubsub_topic, topics.keys().map(|topic| &**topic)))
     }
 }

@@ -160,7 +160,7 @@ fn asks_for_a_hundred_topics_at_a_time_and_one_request_a_second() {
         }
         scene.pass(Duration::from_millis(100));
     }
-    assert_eq!((sizes, times), (vec![100, 100, 50], vec![0, 1, 2]));
+    assert_eq!((sizes, times), (vec![100, 100, 100], vec![0, 1, 2]));
 }
 
 #[test]
@@ -173,7 +173,8 @@ fn one_question_is_on_its_way_to_a_peer_at_a_time() {
     assert_eq!(scene.ask(), None);
     scene.answer(&ask, Ok(()));
     scene.pass(SECOND);
-    assert_eq!(scene.ask().unwrap().question, Question::Subscribe(pubsub(), vec!["/b".into()]));
+    // With what it knows already: it may have forgotten that.
+    assert_eq!(scene.ask().unwrap().question, Question::Subscribe(pubsub(), vec!["/b".into(), "/a".into()]));
 }
 
 #[test]
@@ -211,13 +212,35 @@ fn a_topic_is_wanted_as_long_as_it_has_a_user() {
 }
 
 #[test]
-fn unsubscribing_ends_well_whatever_the_peer_says() {
-    for answer in [status(Status::NotFound), Err(Failure::NoAnswer)] {
+fn unsubscribing_ends_whatever_the_peer_says() {
+    for answer in [status(Status::NotFound), status(Status::BadRequest)] {
         let (mut scene, ..) = Scene::subscribed(2);
         scene.client.unwant(&pubsub(), "/a");
         assert_eq!(scene.run(10 * SECOND, |_| answer).len(), 2);
         assert_eq!(scene.client.next_wake(), None);
     }
+    // One that says nothing is told twice, then that it is over.
+    let (mut scene, ..) = Scene::subscribed(2);
+    scene.client.unwant(&pubsub(), "/a");
+    let asked = scene.run(20 * SECOND, |_| Err(Failure::NoAnswer));
+    let last = asked.iter().filter(|ask| ask.question == Question::UnsubscribeAll);
+    assert_eq!((asked.len(), last.count(), scene.client.next_wake()), (6, 2, None));
+}
+
+#[test]
+fn a_peer_that_comes_back_is_told_what_is_not_wanted_any_more() {
+    let (mut scene, a, _) = Scene::subscribed(2);
+    let all = scene.candidates.clone();
+    scene.lose(a);
+    scene.want(&["/b"]);
+    scene.client.unwant(&pubsub(), "/a");
+    scene.run_well(5 * SECOND);
+    scene.candidates = all;
+    scene.show_candidates();
+    let asked = scene.run_well(5 * SECOND);
+    let questions: Vec<_> = asked.iter().map(|ask| (ask.peer, &ask.question)).collect();
+    let subscribe = Question::Subscribe(pubsub(), vec!["/b".into()]);
+    assert_eq!(questions, [(a, &subscribe), (a, &Question::Unsubscribe(pubsub(), vec!["/a".into()]))]);
 }
 
 #[test]
@@ -448,4 +471,180 @@ fn a_new_topic_has_no_gap() {
     scene.want(&["/b"]);
     scene.run_well(10 * SECOND);
     assert_eq!(scene.gaps(), []);
+}
+
+/// Service nodes as they are found: they are gone, forget, say nothing or too much, and come back.
+struct World {
+    scene: Scene,
+    servers: Vec<Server>,
+    /// What is on its way, with the time when its answer comes.
+    asked: Vec<(Instant, Ask)>,
+    wanted: BTreeMap<String, usize>,
+}
+
+struct Server {
+    candidate: Candidate,
+    is_online: bool,
+    mood: Mood,
+    known: HashSet<Box<str>>,
+    /// When it was last asked to keep them.
+    heard: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Well,
+    Silent,
+    Overrun,
+    Full,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut scene = Scene::new(5);
+        scene.rng = ChaCha8Rng::seed_from_u64(seed);
+        let server = |candidate: &Candidate| Server {
+            candidate: candidate.clone(),
+            is_online: true,
+            mood: Mood::Well,
+            known: HashSet::new(),
+            heard: Instant::now(),
+        };
+        let servers = scene.candidates.iter().map(server).collect();
+        Self { scene, servers, asked: Vec::new(), wanted: BTreeMap::new() }
+    }
+
+    fn below(&mut self, limit: u32) -> u32 {
+        self.scene.rng.next_u32() % limit
+    }
+
+    fn show(&mut self) {
+        let online = self.servers.iter().filter(|server| server.is_online);
+        self.scene.candidates = online.map(|server| server.candidate.clone()).collect();
+        self.scene.show_candidates();
+    }
+
+    /// Something happens to a topic or to a server.
+    fn mishap(&mut self) {
+        let (topic, choice) = (format!("/{}", self.below(6)), self.below(9));
+        let index = self.below(5) as usize;
+        let server = &mut self.servers[index];
+        match choice {
+            0..=2 => {
+                self.scene.client.want(&pubsub(), &topic);
+                *self.wanted.entry(topic).or_default() += 1;
+            }
+            3 | 4 => {
+                if let Some(users) = self.wanted.get_mut(&topic).filter(|users| **users > 0) {
+                    *users -= 1;
+                    self.scene.client.unwant(&pubsub(), &topic);
+                }
+            }
+            5 => {
+                server.is_online = !server.is_online;
+                server.candidate.info.connected_since = self.scene.now.time;
+                self.show();
+            }
+            6 => server.known.clear(),
+            7 => server.mood = Mood::Well,
+            _ => server.mood = [Mood::Silent, Mood::Overrun, Mood::Full][index % 3],
+        }
+    }
+
+    /// A server does what it is asked, and says so or not.
+    fn serve(&mut self, ask: &Ask) -> Result<(), Failure> {
+        let server = self.servers.iter_mut().find(|server| server.candidate.peer() == ask.peer).unwrap();
+        match server.mood {
+            _ if !server.is_online => return Err(Failure::NoAnswer),
+            Mood::Overrun => return status(Status::TooManyRequests),
+            Mood::Full if matches!(ask.question, Question::Subscribe(..)) => {
+                return status(Status::Unavailable);
+            }
+            Mood::Well | Mood::Silent | Mood::Full => {}
+        }
+        if self.scene.now.at > server.heard + 5 * PING_INTERVAL {
+            server.known.clear();
+        }
+        server.heard = self.scene.now.at;
+        let before = server.known.len();
+        match &ask.question {
+            Question::Ping => {}
+            Question::Subscribe(_, topics) => server.known.extend(topics.iter().cloned()),
+            Question::Unsubscribe(_, topics) => server.known.retain(|topic| !topics.contains(topic)),
+            Question::UnsubscribeAll => server.known.clear(),
+        }
+        let is_nothing = match ask.question {
+            Question::Ping => server.known.is_empty(),
+            Question::Subscribe(..) => false,
+            Question::Unsubscribe(..) | Question::UnsubscribeAll => server.known.len() == before,
+        };
+        match server.mood {
+            Mood::Silent => Err(Failure::NoAnswer),
+            _ if is_nothing => status(Status::NotFound),
+            _ => Ok(()),
+        }
+    }
+
+    /// So much time passes, in steps of half a second.
+    fn pass(&mut self, time: Duration) {
+        let end = self.scene.now.at + time;
+        while self.scene.now.at < end {
+            while let Some(ask) = self.scene.ask() {
+                let now = self.scene.now.at;
+                assert!(topics(&ask.question).len() <= MAX_CONTENT_TOPICS);
+                let takes = Duration::from_millis(u64::from(self.below(20)) * 500);
+                self.asked.push((now + takes, ask));
+            }
+            let now = self.scene.now.at;
+            let (due, later) = std::mem::take(&mut self.asked).into_iter().partition(|(at, _)| *at <= now);
+            self.asked = later;
+            let due: Vec<(Instant, Ask)> = due;
+            for (_, ask) in due {
+                let answer = self.serve(&ask);
+                self.scene.answer(&ask, answer);
+            }
+            self.scene.pass(Duration::from_millis(500));
+        }
+    }
+
+    fn calm(&mut self) {
+        for server in &mut self.servers {
+            server.mood = Mood::Well;
+            server.is_online = true;
+        }
+        self.show();
+        self.pass(15 * 60 * SECOND);
+    }
+
+    fn wanted(&self) -> HashSet<Box<str>> {
+        let wanted = self.wanted.iter().filter(|(_, users)| **users > 0);
+        wanted.map(|(topic, _)| topic.as_str().into()).collect()
+    }
+}
+
+#[test]
+fn whatever_happens_two_service_nodes_know_what_is_wanted_once_it_is_calm() {
+    for seed in 0..300 {
+        let mut world = World::new(seed);
+        for _ in 0..60 {
+            world.mishap();
+            let time = world.below(40);
+            world.pass(time * SECOND);
+        }
+        world.calm();
+        let (wanted, awaited) = (world.wanted(), world.scene.client.awaited());
+        assert_eq!(awaited.len(), if wanted.is_empty() { 0 } else { 2 }, "seed {seed}");
+        for server in &world.servers {
+            if awaited.contains(&server.candidate.peer()) {
+                assert_eq!(server.known, wanted, "seed {seed}");
+            }
+        }
+        for topic in &wanted {
+            assert_eq!(world.scene.client.service_peers(&pubsub(), topic), 2, "seed {seed}");
+        }
+        assert_eq!(world.scene.client.wanted(), wanted.len(), "seed {seed}");
+        while let Some(gap) = world.scene.client.next_gap() {
+            assert!(gap.from < gap.to && !gap.content_topics.is_empty(), "seed {seed}: {gap:?}");
+        }
+    }
 }

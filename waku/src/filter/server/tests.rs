@@ -1,3 +1,5 @@
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use waku_proto::{EncodedMessage, WakuMessage, Wire as _};
 
 use super::*;
@@ -241,4 +243,51 @@ fn a_thousand_subscribers_all_get_a_message_they_asked_for() {
     }
     assert_eq!(scene.subscribe(PeerId::random(), &["/a/1/b/c"]), Status::Unavailable);
     assert_eq!(scene.receivers(PUBSUB, "/a/1/b/c", 1), everyone);
+}
+
+#[test]
+fn the_receivers_are_those_that_a_simple_list_would_name() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut scene = Scene::new(8, 6);
+    let everyone: [PeerId; 8] = peers();
+    let mut listed: HashMap<PeerId, BTreeSet<(u32, u32)>> = HashMap::new();
+    for number in 0..20_000 {
+        let mut below = |limit: u32| rng.next_u32() % limit;
+        let (peer, shard, topic) = (everyone[below(8) as usize], below(2), below(5));
+        let (pubsub, content) = (format!("/waku/2/rs/0/{shard}"), format!("/a/1/{topic}/c"));
+        let choice = below(20);
+        let list = listed.entry(peer).or_default();
+        match choice {
+            0..=7 => {
+                let is_full = list.len() == 6 && !list.contains(&(shard, topic));
+                let expected = if is_full { Status::Unavailable } else { Status::Ok };
+                assert_eq!(scene.ask(peer, SubscribeType::Subscribe, Some(&pubsub), &[&content]), expected);
+                if !is_full {
+                    list.insert((shard, topic));
+                }
+            }
+            8..=13 => {
+                let expected = if list.remove(&(shard, topic)) { Status::Ok } else { Status::NotFound };
+                assert_eq!(scene.ask(peer, SubscribeType::Unsubscribe, Some(&pubsub), &[&content]), expected);
+            }
+            14 => {
+                let expected = if list.is_empty() { Status::NotFound } else { Status::Ok };
+                list.clear();
+                assert_eq!(scene.ask(peer, SubscribeType::UnsubscribeAll, None, &[]), expected);
+            }
+            15 => {
+                let expected = if list.is_empty() { Status::NotFound } else { Status::Ok };
+                assert_eq!(scene.ping(peer), expected);
+            }
+            _ => {
+                let wants = |(_, list): &(&PeerId, &BTreeSet<(u32, u32)>)| list.contains(&(shard, topic));
+                let expected = listed.iter().filter(wants).map(|(peer, _)| *peer).collect();
+                assert_eq!(scene.receivers(&pubsub, &content, number), expected);
+            }
+        }
+    }
+    for peer in everyone {
+        scene.ask(peer, SubscribeType::UnsubscribeAll, None, &[]);
+    }
+    assert!(scene.server.criteria.is_empty() && scene.server.peers.is_empty());
 }
