@@ -16,6 +16,7 @@ mod by_hand;
 pub(crate) mod client;
 mod config;
 mod fill;
+mod orders;
 mod request;
 pub(crate) mod server;
 pub(crate) mod service;
@@ -29,8 +30,9 @@ use tokio::sync::{oneshot, watch};
 use waku_proto::filter::{Status, SubscribeRequest, SubscribeResponse};
 use waku_proto::{ContentTopic, PubsubTopic, protocol_id};
 
+use self::orders::{Command, Orders};
 use self::service::{FilterService, Questions};
-use self::upkeep::{Command, Orders, Upkeep};
+use self::upkeep::Upkeep;
 use crate::metrics::Metrics;
 use crate::net::codec::{Limits, Protocol};
 use crate::net::exchange::{Asker, Refusal, Served, UNREAD_REQUEST_ID};

@@ -8,6 +8,7 @@
 //! The times in which no service node knew a content topic are gaps: messages may have been missed there.
 
 mod choice;
+mod difference;
 mod gap;
 mod leftovers;
 mod link;
@@ -23,12 +24,12 @@ use waku_proto::filter::Status;
 use waku_proto::{MessageHash, PubsubTopic};
 
 use self::choice::choose;
+use self::difference::difference;
 use self::leftovers::Leftovers;
 use self::link::{Link, LinkId, Topics};
 use self::recent::Recent;
 use self::rest::Resting;
 use self::route::Route;
-use super::server::MAX_CONTENT_TOPICS;
 use crate::PeerId;
 
 pub(crate) use self::choice::Candidate;
@@ -425,30 +426,6 @@ impl Client {
     pub(crate) fn awaited(&self) -> HashSet<PeerId> {
         self.links.values().filter(|link| !link.is_leaving).map(|link| link.peer).collect()
     }
-}
-
-/// What a service node lacks, or else what it has too much; as much as fits a request.
-fn difference(link: &Link, routes: &BTreeMap<PubsubTopic, Route>) -> Option<Question> {
-    let used = routes.iter().filter(|(_, route)| route.peers.contains(&link.peer));
-    for (pubsub_topic, route) in used {
-        let (known, missing): (Vec<&str>, Vec<&str>) =
-            route.topics().partition(|topic| link.knows(pubsub_topic, topic));
-        if !missing.is_empty() {
-            // As many of the others as there is room for: it may have forgotten them, and would not say so as
-            // long as it knows any.
-            let topics = missing.into_iter().chain(known).take(MAX_CONTENT_TOPICS);
-            return Some(Question::Subscribe(pubsub_topic.clone(), topics.map(Into::into).collect()));
-        }
-    }
-    for (pubsub_topic, known) in link.may_know() {
-        let route = routes.get(pubsub_topic).filter(|route| route.peers.contains(&link.peer));
-        let superfluous = known.filter(|topic| route.is_none_or(|route| !route.wants(topic)));
-        let superfluous: Vec<Box<str>> = superfluous.take(MAX_CONTENT_TOPICS).map(Into::into).collect();
-        if !superfluous.is_empty() {
-            return Some(Question::Unsubscribe(pubsub_topic.clone(), superfluous));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use waku_proto::filter::{Status, SubscribeRequest, SubscribeType};
 use waku_proto::{ContentTopic, PubsubTopic};
 
 use super::SubscribeProtocol;
-use super::upkeep::{Command, HandChange};
+use super::orders::{Command, HandChange};
 use crate::net::exchange::{AskError, Asker};
 use crate::node::Shared;
 use crate::request_id::request_id;

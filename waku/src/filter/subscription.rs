@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use waku_proto::{ContentTopic, PubsubTopic};
 
 use super::client::FilterGap;
-use super::upkeep::{Command, Opened};
+use super::orders::{Command, Opened};
 use crate::net::command::TopicChange;
 use crate::node::Shared;
 use crate::relay::fan_out::SubscriptionId;

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep_until;
 use waku_proto::filter::{Status, SubscribeType};
 use waku_proto::{EncodedMessage, PubsubTopic, protocol_id};
@@ -17,6 +17,7 @@ use waku_proto::{EncodedMessage, PubsubTopic, protocol_id};
 use super::by_hand::ByHand;
 use super::client::{Ask, Candidate, Client, Failure, FilterGap, Now, Push, Question, Settings};
 use super::fill::{Filled, Filler, StoreNodes};
+use super::orders::{Command, HandChange, Opened, Orders, orders};
 use super::request::{FilterRequestError, ask};
 use super::subscription::FilterSubscribeError;
 use super::{DEFAULT_MAX_CRITERIA, FilterClientConfig, SubscribeProtocol};
@@ -27,71 +28,13 @@ use crate::net::push::{PushEnds, Pushed};
 use crate::node::Shared;
 use crate::peers::{PeerInfo, PeerList, Peers};
 use crate::relay::fan_out::{FanOut, Interest, SubscriptionId};
-use crate::relay::queue::{Reader, queue};
-use crate::{Envelope, PeerId, Stopped};
+use crate::relay::queue::queue;
+use crate::{Envelope, PeerId};
 
-/// Orders of handles on their way to the task; whoever sends more waits.
-const ORDERS_LEN: usize = 64;
 /// Gaps shown to a subscription's reader. The oldest are forgotten first.
 const MAX_GAPS: usize = 64;
 /// Time between two tries to reach peers that are not connected, while there are too few service nodes.
 const REACH_INTERVAL: Duration = Duration::from_secs(30);
-
-/// The way to the task. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Orders(mpsc::Sender<Command>);
-
-impl Orders {
-    /// Gives an order and waits for its answer.
-    pub(super) async fn order<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Result<T, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.0.send(command(reply)).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
-    }
-}
-
-/// What a handle wants of the task.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Subscribe {
-        topics: HashMap<Box<str>, PubsubTopic>,
-        reply: oneshot::Sender<Result<Opened, FilterSubscribeError>>,
-    },
-    Change {
-        id: SubscriptionId,
-        change: TopicChange,
-        reply: oneshot::Sender<Result<(), FilterSubscribeError>>,
-    },
-    /// Answered when pushes are taken accordingly.
-    ByHand {
-        peer: PeerId,
-        change: HandChange,
-        reply: oneshot::Sender<()>,
-    },
-    Inbox {
-        reply: oneshot::Sender<Reader>,
-    },
-}
-
-/// A change of what is asked of a service node by hand.
-#[derive(Debug)]
-pub(crate) enum HandChange {
-    Add(PubsubTopic, Vec<Box<str>>),
-    Remove(PubsubTopic, Vec<Box<str>>),
-    RemoveAll,
-}
-
-/// A subscription as the task gives it.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(super) id: SubscriptionId,
-    pub(super) reader: Reader,
-    pub(super) service_peers: watch::Receiver<usize>,
-    pub(super) gaps: watch::Receiver<Vec<FilterGap>>,
-}
 
 /// What a subscription's reader can watch.
 #[derive(Debug)]
@@ -134,7 +77,7 @@ impl Upkeep {
         peers: watch::Receiver<PeerList>,
         metrics: Arc<Metrics>,
     ) -> (Self, Orders) {
-        let (sender, orders) = mpsc::channel(ORDERS_LEN);
+        let (sender, orders) = orders();
         let settings =
             Settings { service_peers: config.service_peers.max(1), ping_interval: config.ping_interval };
         let upkeep = Self {
@@ -154,7 +97,7 @@ impl Upkeep {
             queue_len,
             metrics,
         };
-        (upkeep, Orders(sender))
+        (upkeep, sender)
     }
 
     /// Works until the node stops.
