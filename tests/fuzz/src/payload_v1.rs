@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
     }
 
     let shared = SymmetricKey::from([0x11; 32]);
-    let recipient = SecretKey::from_bytes(&[0x11; 32]).unwrap();
+    let recipient = SecretKey::from_bytes(&[0x11; 32]).expect("eleven thirty-two times is a secret key");
     for opened in [shared.open(data), recipient.open(data)].into_iter().flatten() {
         survives(&opened.payload, &shared, &recipient);
     }
@@ -25,10 +25,11 @@ pub fn run(data: &[u8]) {
 
 fn survives(payload: &[u8], shared: &SymmetricKey, recipient: &SecretKey) {
     let mut rng = ChaCha20Rng::from_seed([0; 32]);
-    let sealed = shared.seal(payload, None, &mut rng).unwrap();
-    assert_eq!(shared.open(&sealed).unwrap().payload.as_slice(), payload);
-    let sealed = recipient.public().seal(payload, Some(recipient), &mut rng).unwrap();
-    let opened = recipient.open(&sealed).unwrap();
+    let sealed = shared.seal(payload, None, &mut rng).expect("the payload is short enough");
+    assert_eq!(shared.open(&sealed).expect("what was sealed is opened").payload.as_slice(), payload);
+    let sealed =
+        recipient.public().seal(payload, Some(recipient), &mut rng).expect("the payload is short enough");
+    let opened = recipient.open(&sealed).expect("what was sealed is opened");
     assert_eq!(opened.payload.as_slice(), payload);
     assert_eq!(opened.signer, Some(recipient.public()));
 }
