@@ -93,8 +93,8 @@ async fn lightpush() -> Result<(), Failure> {
     service.peers().watch().wait_for(is_ready).await?;
     let peer = service.local_peer_id();
     let push = move |client: Node, number: usize| async move {
-        let receipt =
-            client.lightpush().publish_via(peer, None, message(i64::try_from(number)? + 1)?).await?;
+        let (topic, message) = (Some("/waku/2/rs/0/0".parse()?), message(i64::try_from(number)? + 1)?);
+        let receipt = client.lightpush().publish_via(peer, topic, message).await?;
         Ok(usize::from(receipt.relay_peers == Some(1)) * PAYLOAD_LEN)
     };
     measure("lightpush, one relay peer", &service, PUSHES, push).await
