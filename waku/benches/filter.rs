@@ -1,4 +1,5 @@
-//! A filter service node with a thousand subscribers on loopback: messages a second, latency, loss, memory.
+//! A filter service node with a thousand subscribers on loopback: messages a second, latency, loss, memory and
+//! processor time.
 //!
 //! The service node has a process of its own, so that its memory can be told from that of its clients. These
 //! are a thousand light nodes in one process, which also publishes. Run with
@@ -60,8 +61,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     while lines.recv().await.is_some() {
         let metrics = node.metrics();
         println!(
-            "{} {} {} {}",
+            "{} {} {} {} {}",
             resident()?,
+            processor_time()?.as_millis(),
             metrics.filter_pushes_sent,
             metrics.filter_pushes_failed,
             metrics.filter_pushes_dropped + metrics.filter_messages_overflowed,
@@ -90,6 +92,15 @@ fn resident() -> Result<usize, Box<dyn Error>> {
     Ok(pages * 4096)
 }
 
+/// Processor time that this process has taken.
+fn processor_time() -> Result<Duration, Box<dyn Error>> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // Behind the name, which may have anything in it: the fields from the third on.
+    let fields = stat.rsplit_once(')').ok_or("no name")?.1;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    Ok(Duration::from_millis(10 * ticks.sum::<Result<u64, _>>()?))
+}
+
 /// The service node's process.
 struct Server {
     process: Child,
@@ -100,6 +111,8 @@ struct Server {
 /// What the service node says of itself.
 struct Report {
     resident: usize,
+    /// Processor time in milliseconds.
+    worked: usize,
     sent: usize,
     failed: usize,
     dropped: usize,
@@ -130,7 +143,9 @@ impl Server {
         let line = self.line()?;
         let numbers: Vec<usize> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
         match numbers[..] {
-            [resident, sent, failed, dropped] => Ok(Report { resident, sent, failed, dropped }),
+            [resident, worked, sent, failed, dropped] => {
+                Ok(Report { resident, worked, sent, failed, dropped })
+            }
             _ => Err("the service node is gone".into()),
         }
     }
@@ -170,13 +185,18 @@ async fn bench() -> Result<(), Box<dyn Error>> {
         (inboxes, rounds) = (outcome.inboxes, rounds + 1);
     }
     println!("{rounds} messages before the measurement\n");
-    println!("{:<18} {:>10} {:>10} {:>10} {:>10} {:>6}", "", "messages/s", "pushes/s", "p50", "p99", "lost");
+    println!(
+        "{:<18} {:>10} {:>9} {:>10} {:>10} {:>6} {:>16}",
+        "", "messages/s", "pushes/s", "p50", "p99", "lost", "processor/push"
+    );
     for run in RUNS {
+        let before = server.report()?;
         let outcome = measure(&publisher.relay(), &topic, &run, inboxes).await?;
-        outcome.show(&run);
+        let after = server.report()?;
+        outcome.show(&run, 1000 * (after.worked - before.worked) / (after.sent - before.sent).max(1));
         inboxes = outcome.inboxes;
     }
-    let Report { resident, sent, failed, dropped } = server.report()?;
+    let Report { resident, sent, failed, dropped, .. } = server.report()?;
     println!("\nservice node: {}, {sent} pushes sent, {failed} failed, {dropped} dropped", mega(resident));
     drop(clients);
     Ok(())
@@ -219,7 +239,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn show(&self, run: &Run) {
+    /// Shows it, with the service node's processor time for each push, in microseconds.
+    fn show(&self, run: &Run, worked: usize) {
         let percentile = |percent: usize| {
             let latency = self.latencies.get(self.latencies.len().saturating_sub(1) * percent / 100);
             latency.map_or_else(|| "-".to_owned(), |latency| format!("{:.1} ms", latency.as_secs_f64() * 1e3))
@@ -227,7 +248,7 @@ impl Outcome {
         #[expect(clippy::cast_precision_loss, reason = "the counts are far below 2^52")]
         let rate = |count: usize| count as f64 / self.took.as_secs_f64();
         println!(
-            "{:<18} {:>10.0} {:>10.0} {:>10} {:>10} {:>6}",
+            "{:<18} {:>10.0} {:>9.0} {:>10} {:>10} {:>6} {worked:>13} µs",
             run.name,
             rate(self.messages),
             rate(self.latencies.len()),
