@@ -64,6 +64,8 @@ counters! {
     dials_failed = "waku_dials_failed_total",
     /// Peers disconnected over their metadata: `waku_metadata_refused_total`.
     metadata_refused = "waku_metadata_refused_total",
+    /// Streams for metadata that brought no sound request or took no answer: `waku_metadata_requests_failed_total`.
+    metadata_requests_failed = "waku_metadata_requests_failed_total",
     /// Peers disconnected over their score: `waku_peers_graylisted_total`.
     peers_graylisted = "waku_peers_graylisted_total",
     /// Known peers dialled: `waku_peers_dialled_total`.

@@ -158,7 +158,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
         };
         let (filter, upkeep) = filter::start(&config, parts, &mut router);
-        let swarm = transport::swarm(&config, services, flows)?;
+        let swarm = transport::swarm(&config, services, &metrics, flows)?;
         let (reachability_view, reachability) = watch::channel(Reachability::default());
         let views = Views {
             peers: peers_view,

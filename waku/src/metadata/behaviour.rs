@@ -15,6 +15,7 @@ use waku_proto::Shard;
 use waku_proto::metadata::Metadata;
 
 use super::{MAX_SHARDS, MetadataProtocol, MetadataRefusal, judge_request, judge_response, limits};
+use crate::metrics::Counter;
 use crate::net::codec::Incoming;
 use crate::net::rpc::{self, Rpc, RpcEvent};
 
@@ -33,18 +34,21 @@ pub(crate) struct Behaviour {
     cluster: u16,
     shards: Vec<u16>,
     asked: HashMap<OutboundRequestId, PeerId>,
+    /// Streams that brought no sound request, or took no answer.
+    failed: Counter,
     /// Peers found unfit; one reason each is enough.
     refused: HashSet<PeerId>,
     actions: VecDeque<ToSwarm<Event, THandlerInEvent<Rpc<MetadataProtocol>>>>,
 }
 
 impl Behaviour {
-    pub(crate) fn new(cluster: u16) -> Self {
+    pub(crate) fn new(cluster: u16, failed: Counter) -> Self {
         Self {
-            rpc: rpc::behaviour(limits()),
+            rpc: rpc::behaviour(limits(), failed.clone()),
             cluster,
             shards: Vec::new(),
             asked: HashMap::new(),
+            failed,
             refused: HashSet::new(),
             actions: VecDeque::new(),
         }
@@ -76,14 +80,14 @@ impl Behaviour {
                     None => {}
                 }
             }
-            RpcEvent::<MetadataProtocol>::ResponseSent { .. }
-            | RpcEvent::<MetadataProtocol>::InboundFailure { .. } => {}
+            RpcEvent::<MetadataProtocol>::InboundFailure { .. } => self.failed.increment(),
+            RpcEvent::<MetadataProtocol>::ResponseSent { .. } => {}
         }
     }
 
     fn on_message(&mut self, peer: PeerId, message: Message<Incoming<Metadata>, Metadata>) {
         match message {
-            // The stream is closed with the channel.
+            // The stream is closed with the channel, and counted as failed.
             Message::Request { request: Err(error), .. } => {
                 tracing::debug!(%peer, %error, "no metadata request");
             }

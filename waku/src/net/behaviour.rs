@@ -7,6 +7,7 @@ use libp2p::{identify, ping, relay};
 
 use super::nat;
 use super::services::Services;
+use crate::metrics::Metrics;
 use crate::relay::behaviour::{Gossipsub, gossipsub};
 use crate::{Config, metadata, peers};
 
@@ -35,7 +36,12 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn new(config: &Config, services: Services, circuit: relay::client::Behaviour) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        services: Services,
+        metrics: &Metrics,
+        circuit: relay::client::Behaviour,
+    ) -> Self {
         let limits = ConnectionLimits::default()
             .with_max_established(Some(config.limits.total))
             .with_max_pending_incoming(Some(config.limits.total))
@@ -46,7 +52,10 @@ impl Behaviour {
         Self {
             limits: connection_limits::Behaviour::new(limits),
             peers: peers::behaviour::Behaviour::new(config.reconnect.clone(), config.limits.per_ip),
-            metadata: metadata::behaviour::Behaviour::new(config.sharding.cluster()),
+            metadata: metadata::behaviour::Behaviour::new(
+                config.sharding.cluster(),
+                metrics.metadata_requests_failed.clone(),
+            ),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
             gossipsub: config.relay.then(|| gossipsub(config.max_rpc_size)).into(),

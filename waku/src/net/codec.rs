@@ -5,6 +5,7 @@
 
 use std::io;
 use std::marker::PhantomData;
+use std::mem;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,8 @@ use thiserror::Error;
 use tokio::time::timeout;
 use waku_proto::framing::{self, Decoder, FrameError};
 use waku_proto::{Wire, WireError};
+
+use crate::metrics::Counter;
 
 /// A protocol of one request and one response.
 pub(crate) trait Protocol: Send + Sync + 'static {
@@ -55,18 +58,20 @@ pub(crate) struct Limits {
 /// Reads and writes the frames of protocol `P`.
 pub(crate) struct Codec<P> {
     limits: Limits,
+    /// Inbound streams that brought no request. The behaviour around the codec does not report them.
+    unread: Counter,
     protocol: PhantomData<fn() -> P>,
 }
 
 impl<P> Codec<P> {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, protocol: PhantomData }
+    pub(crate) fn new(limits: Limits, unread: Counter) -> Self {
+        Self { limits, unread, protocol: PhantomData }
     }
 }
 
 impl<P> Clone for Codec<P> {
     fn clone(&self) -> Self {
-        Self::new(self.limits.clone())
+        Self::new(self.limits.clone(), self.unread.clone())
     }
 }
 
@@ -83,9 +88,12 @@ impl<P: Protocol> request_response::Codec for Codec<P> {
     where
         T: AsyncRead + Unpin + Send,
     {
+        let awaited = Awaited(&self.unread);
         let mut first = [0];
         within(self.limits.first_byte, stream.read_exact(&mut first)).await?;
-        within(self.limits.exchange, read(stream, &first, self.limits.max_request)).await
+        let request = within(self.limits.exchange, read(stream, &first, self.limits.max_request)).await?;
+        awaited.came();
+        Ok(request)
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, stream: &mut T) -> io::Result<P::Response>
@@ -117,6 +125,21 @@ impl<P: Protocol> request_response::Codec for Codec<P> {
         T: AsyncWrite + Unpin + Send,
     {
         within(self.limits.exchange, write(stream, response.encode())).await
+    }
+}
+
+/// A request on its way. Counted if it never comes, also when its stream is dropped with the connection.
+struct Awaited<'a>(&'a Counter);
+
+impl Awaited<'_> {
+    fn came(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.increment();
     }
 }
 
@@ -160,6 +183,7 @@ fn invalid(error: impl core::error::Error + Send + Sync + 'static) -> io::Error 
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
     use futures::io::Cursor;
     use libp2p::request_response::Codec as _;
     use waku_proto::metadata::Metadata;
@@ -178,7 +202,8 @@ mod tests {
 
     fn codec(max_request: usize) -> Codec<Echo> {
         let long = Duration::from_secs(30);
-        Codec::new(Limits { max_request, max_response: 16, first_byte: long, exchange: long, streams: 1 })
+        let limits = Limits { max_request, max_response: 16, first_byte: long, exchange: long, streams: 1 };
+        Codec::new(limits, Counter::default())
     }
 
     async fn read_request(bytes: &[u8], limit: usize) -> io::Result<Incoming<Metadata>> {
@@ -213,6 +238,21 @@ mod tests {
         for bytes in [&b""[..], b"\x80", b"\x02\x08"] {
             assert_eq!(read_request(bytes, 16).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counts_streams_that_bring_no_request() {
+        let mut codec = codec(16);
+        let unread = codec.unread.clone();
+        for (bytes, counted) in [(&b""[..], 1), (b"\x02\x08", 2), (b"\x02\x08\x01", 2), (b"\x01\xff", 2)] {
+            let _ = codec.read_request(&ID, &mut Cursor::new(bytes)).await;
+            assert_eq!(unread.get(), counted);
+        }
+        let (mut silent, _kept_open) = pipe();
+        codec.read_request(&ID, &mut silent).await.unwrap_err();
+        assert_eq!(unread.get(), 3, "silent for too long");
+        assert!(codec.read_request(&ID, &mut silent).now_or_never().is_none());
+        assert_eq!(unread.get(), 4, "dropped with its connection");
     }
 
     #[tokio::test]

@@ -244,8 +244,9 @@ impl<P: Served> Exchange<P> {
         metrics: ExchangeMetrics,
     ) -> (Self, Asker<P>, mpsc::Receiver<Inbound<P>>) {
         let (inbox, requests) = mpsc::channel(INBOX_LEN);
+        let rpc = rpc::behaviour(limits, metrics.failed.clone());
         let server = Server { inbox, limiter: Limiter::new(rate_limit), metrics, refuse: P::refusal };
-        let (exchange, asker) = Self::new(rpc::behaviour(limits), Some(server));
+        let (exchange, asker) = Self::new(rpc, Some(server));
         (exchange, asker, requests)
     }
 }

@@ -18,6 +18,7 @@ use super::flow::Flows;
 use super::services::Services;
 use super::tls::{Tls, TlsError};
 use crate::Config;
+use crate::metrics::Metrics;
 
 /// How long a connection may be idle. Gossipsub keeps only mesh peers' connections in use, and nwaku keeps
 /// all: the others, and peers that only use services, must not be closed under them. Pings find the dead
@@ -46,6 +47,7 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) fn swarm(
     config: &Config,
     services: Services,
+    metrics: &Metrics,
     flows: Flows,
 ) -> Result<Swarm<Behaviour>, TransportError> {
     let peer_id = config.keypair.peer_id();
@@ -53,7 +55,7 @@ pub(crate) fn swarm(
     let transport = transport(&config.keypair.clone().into_libp2p(), &config.tls, circuits)?
         .map(move |(peer, muxer), _| (peer, flows.watch(peer, muxer)))
         .boxed();
-    let behaviour = Behaviour::new(config, services, circuit_client);
+    let behaviour = Behaviour::new(config, services, metrics, circuit_client);
     let config = SwarmConfig::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
     Ok(Swarm::new(transport, behaviour, peer_id, config))
 }
