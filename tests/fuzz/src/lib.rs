@@ -11,11 +11,13 @@ pub mod framing;
 pub mod hello;
 pub mod manager;
 pub mod message;
+pub mod node_record;
 pub mod payload;
 pub mod payload_v1;
 pub mod record;
 mod script;
 pub mod session;
+pub mod store_query;
 pub mod topics;
 pub mod wire;
 
@@ -23,7 +25,7 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("code", code::run),
     ("enr", enr::run),
     ("frames", frames::run),
@@ -31,10 +33,12 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("hello", hello::run),
     ("manager", manager::run),
     ("message", message::run),
+    ("node_record", node_record::run),
     ("payload", payload::run),
     ("payload_v1", payload_v1::run),
     ("record", record::run),
     ("session", session::run),
+    ("store_query", store_query::run),
     ("topics", topics::run),
     ("wire", wire::run),
 ];

@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("node-manager", &["noise-session", "pairing", "proto", "waku"]),
     ("tests", &["node-manager", "noise-session", "pairing", "payload", "proto", "waku"]),
     ("interop", &["node-manager", "noise-session", "pairing", "proto", "waku"]),
-    (FUZZ, &["noise-session", "pairing", "payload", "proto"]),
+    (FUZZ, &["noise-session", "pairing", "payload", "proto", "waku"]),
 ];
 
 /// The dependencies of a manifest by section, those for one platform only included.
