@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::net::exchange::ExchangeMetrics;
-use crate::net::push::PushMetrics;
-
 /// Declares the counters, and a snapshot with the same fields.
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident = $name:literal,)+) => {
@@ -227,6 +224,36 @@ impl Metrics {
             failed: self.peer_exchange_requests_failed.clone(),
         }
     }
+}
+
+/// What a protocol that is served counts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ExchangeMetrics {
+    /// Requests that came.
+    pub(crate) requests: Counter,
+    /// Requests refused over the rate limit.
+    pub(crate) limited: Counter,
+    /// Requests the full inbox had no room for.
+    pub(crate) overflowed: Counter,
+    /// Inbound streams that brought no request, or took no answer.
+    pub(crate) failed: Counter,
+}
+
+/// What is counted about pushes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PushMetrics {
+    /// Frames written to a stream.
+    pub(crate) sent: Counter,
+    /// Frames a peer did not take, or not in time.
+    pub(crate) failed: Counter,
+    /// Frames a peer's full lane had no room for.
+    pub(crate) dropped: Counter,
+    /// Pushes that came from peers they are not wanted from.
+    pub(crate) unwanted: Counter,
+    /// Streams closed over bytes that are no push.
+    pub(crate) invalid: Counter,
+    /// Inbound streams refused or closed because a peer has too many.
+    pub(crate) crowded: Counter,
 }
 
 /// A number that only grows. A clone counts on the same number.

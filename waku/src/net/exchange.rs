@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::codec::{Incoming, Limits, Protocol};
 use super::rpc::{self, Rpc, RpcEvent};
-use crate::metrics::Counter;
+use crate::metrics::ExchangeMetrics;
 use crate::rate_limit::{Limiter, RateLimit};
 
 /// Requests that wait for a service. At 150 KiB each this bounds them to 38 MiB a protocol.
@@ -84,19 +84,6 @@ impl<R> Reply<R> {
         let (sender, receiver) = oneshot::channel();
         (Self(sender), receiver)
     }
-}
-
-/// What a protocol that is served counts.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ExchangeMetrics {
-    /// Requests that came.
-    pub(crate) requests: Counter,
-    /// Requests refused over the rate limit.
-    pub(crate) limited: Counter,
-    /// Requests the full inbox had no room for.
-    pub(crate) overflowed: Counter,
-    /// Inbound streams that brought no request, or took no answer.
-    pub(crate) failed: Counter,
 }
 
 /// The service's end of a protocol.

@@ -33,7 +33,7 @@ use waku_proto::filter::MessagePush;
 
 use self::handler::Handler;
 use self::lane::Lanes;
-use crate::metrics::Counter;
+use crate::metrics::PushMetrics;
 
 /// Pushes that wait for the client. At 150 KiB each this bounds them to 19 MiB.
 const INBOX_LEN: usize = 128;
@@ -58,23 +58,6 @@ impl Awaited {
     fn contains(&self, peer: &PeerId) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains(peer)
     }
-}
-
-/// What is counted about pushes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PushMetrics {
-    /// Frames written to a stream.
-    pub(crate) sent: Counter,
-    /// Frames a peer did not take, or not in time.
-    pub(crate) failed: Counter,
-    /// Frames a peer's full lane had no room for.
-    pub(crate) dropped: Counter,
-    /// Pushes that came from peers they are not wanted from.
-    pub(crate) unwanted: Counter,
-    /// Streams closed over bytes that are no push.
-    pub(crate) invalid: Counter,
-    /// Inbound streams refused or closed because a peer has too many.
-    pub(crate) crowded: Counter,
 }
 
 /// The protocol on the swarm.

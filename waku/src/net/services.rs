@@ -8,11 +8,11 @@ use libp2p::swarm::NetworkBehaviour;
 use tokio::sync::mpsc;
 
 use super::codec::Limits;
-use super::exchange::{Asker, Exchange, ExchangeMetrics, Inbound, Served};
+use super::exchange::{Asker, Exchange, Inbound, Served};
 use super::push::{Push, PushEnds};
 use crate::filter::SubscribeProtocol;
 use crate::lightpush::{LightpushProtocol, LightpushV2Protocol};
-use crate::metrics::Metrics;
+use crate::metrics::{ExchangeMetrics, Metrics};
 use crate::peer_exchange::PeerExchangeProtocol;
 use crate::rate_limit::RateLimit;
 use crate::store::StoreProtocol;

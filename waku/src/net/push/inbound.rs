@@ -12,7 +12,8 @@ use waku_proto::filter::MessagePush;
 use waku_proto::framing::{Decoder, FrameError};
 use waku_proto::{Bytes, Wire as _, WireError};
 
-use super::{Awaited, PushMetrics, Pushed};
+use super::{Awaited, Pushed};
+use crate::metrics::PushMetrics;
 
 /// Open streams of one connection. nwaku has one, go-waku one for each message on its way.
 const MAX_STREAMS: usize = 32;

@@ -13,7 +13,7 @@ use libp2p::PeerId;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::PushMetrics;
+use crate::metrics::PushMetrics;
 
 /// Frames that wait for one peer.
 const MAX_FRAMES: usize = 256;

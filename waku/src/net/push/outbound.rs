@@ -242,9 +242,9 @@ mod tests {
     use tokio::task::yield_now;
     use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
-    use super::super::PushMetrics;
     use super::super::lane::Lanes;
     use super::*;
+    use crate::metrics::PushMetrics;
 
     type End = Compat<DuplexStream>;
 
