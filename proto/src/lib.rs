@@ -29,6 +29,7 @@
 pub mod agreement;
 pub mod content_topic;
 pub mod enr;
+mod envelope;
 pub mod filter;
 pub mod framing;
 #[rustfmt::skip]
@@ -54,6 +55,7 @@ pub use bytes::Bytes;
 
 pub use agreement::Agreement;
 pub use content_topic::ContentTopic;
+pub use envelope::Envelope;
 pub use hash::{GossipId, MessageHash};
 pub use message::{EncodedMessage, WakuMessage};
 pub use pubsub_topic::PubsubTopic;

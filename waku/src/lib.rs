@@ -25,8 +25,8 @@
 
 mod clock;
 mod config;
+mod delivery;
 mod enr;
-mod envelope;
 mod filter;
 mod lightpush;
 mod metadata;
@@ -43,14 +43,16 @@ pub mod store;
 
 pub use libp2p::{Multiaddr, PeerId};
 pub use waku_proto::enr::{Capabilities, RelayShards};
-pub use waku_proto::{self as proto, Bytes, ContentTopic, MessageHash, PubsubTopic, Shard, WakuMessage};
+pub use waku_proto::{
+    self as proto, Bytes, ContentTopic, Envelope, MessageHash, PubsubTopic, Shard, WakuMessage,
+};
 
 pub use config::{
     Config, ConnectionLimits, DEFAULT_AGENT, DEFAULT_MAX_KNOWN_PEERS, DEFAULT_MAX_RPC_SIZE,
     DEFAULT_PING_INTERVAL, DEFAULT_SUBSCRIPTION_QUEUE_LEN, MAX_RPC_OVERHEAD,
 };
+pub use delivery::Delivery;
 pub use enr::{AnnounceError, Announced, Announcement, MAX_RECORD_LEN, NodeRecord, RecordError};
-pub use envelope::{Delivery, Envelope};
 pub use filter::{
     DEFAULT_FILTER_PING_INTERVAL, DEFAULT_MAX_CRITERIA, DEFAULT_MAX_SUBSCRIBERS, DEFAULT_SERVICE_PEERS,
     DEFAULT_SUBSCRIPTION_TIMEOUT, Filter, FilterClientConfig, FilterConfig, FilterGap, FilterInbox,

@@ -11,7 +11,6 @@ pub mod framing;
 pub mod hello;
 pub mod manager;
 pub mod message;
-pub mod node_record;
 pub mod payload;
 pub mod payload_v1;
 pub mod record;
@@ -25,7 +24,7 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("code", code::run),
     ("enr", enr::run),
     ("frames", frames::run),
@@ -33,7 +32,6 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("hello", hello::run),
     ("manager", manager::run),
     ("message", message::run),
-    ("node_record", node_record::run),
     ("payload", payload::run),
     ("payload_v1", payload_v1::run),
     ("record", record::run),

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use waku::store::archive::{Archive, Criteria, MemoryArchive, Query, QueryError, Selection};
-use waku::{Envelope, MessageHash, PubsubTopic, Shard, WakuMessage};
-use waku_proto::EncodedMessage;
+use waku_archive::{Archive, Criteria, MemoryArchive, Query, QueryError, Selection};
 use waku_proto::store::Direction;
+use waku_proto::{EncodedMessage, Envelope, MessageHash, PubsubTopic, Shard, WakuMessage};
 
 use super::script::Script;
 

@@ -8,16 +8,17 @@ use crate::assert_none;
 use crate::workspace::{FUZZ, crates, manifest};
 
 /// Every crate, and which of our crates it may name in its manifest, tests and examples included.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("proto", &[]),
     ("noise-session", &[]),
     ("pairing", &["noise-session", "proto"]),
     ("payload", &[]),
-    ("waku", &["proto"]),
+    ("archive", &["proto"]),
+    ("waku", &["archive", "proto"]),
     ("node-manager", &["noise-session", "pairing", "proto", "waku"]),
-    ("tests", &["node-manager", "noise-session", "pairing", "payload", "proto", "waku"]),
+    ("tests", &["archive", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"]),
     ("interop", &["node-manager", "noise-session", "pairing", "proto", "waku"]),
-    (FUZZ, &["noise-session", "pairing", "payload", "proto", "waku"]),
+    (FUZZ, &["archive", "noise-session", "pairing", "payload", "proto"]),
 ];
 
 /// The dependencies of a manifest by section, those for one platform only included.

@@ -12,6 +12,9 @@ use crate::Envelope;
 /// How far a message's timestamp may be from the clock, in nanoseconds: 20 seconds either way (13/WAKU2-STORE).
 pub const MAX_TIMESTAMP_DISTANCE: u64 = 20_000_000_000;
 
+/// Messages that are worth an insertion of their own.
+pub(super) const BATCH_LEN: usize = 2_048;
+
 /// Why a message is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
@@ -78,7 +81,10 @@ impl Load {
 pub(super) struct Inbox {
     limit: Load,
     state: Mutex<State>,
+    /// The first message waits.
     filled: Notify,
+    /// A batch waits.
+    heaped: Notify,
 }
 
 #[derive(Default)]
@@ -93,7 +99,7 @@ struct State {
 
 impl Inbox {
     pub(super) fn new(limit: Load) -> Self {
-        Self { limit, state: Mutex::default(), filled: Notify::new() }
+        Self { limit, state: Mutex::default(), filled: Notify::new(), heaped: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -118,8 +124,13 @@ impl Inbox {
         }
         state.load = load;
         state.waiting.push_back(envelope);
+        let waiting = state.waiting.len();
         drop(state);
-        self.filled.notify_one();
+        match waiting {
+            1 => self.filled.notify_one(),
+            BATCH_LEN => self.heaped.notify_one(),
+            _ => {}
+        }
         Ok(())
     }
 
@@ -156,6 +167,13 @@ impl Inbox {
         }
     }
 
+    /// Returns when [`BATCH_LEN`] messages wait.
+    pub(super) async fn heaped(&self) {
+        while self.state().waiting.len() < BATCH_LEN {
+            self.heaped.notified().await;
+        }
+    }
+
     /// What waits, or was taken and not released.
     pub(super) fn load(&self) -> Load {
         self.state().load
@@ -179,7 +197,7 @@ impl fmt::Debug for Inbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{envelope, envelopes};
+    use super::super::testing::{envelope, envelopes};
     use super::*;
 
     fn load(messages: usize) -> Load {

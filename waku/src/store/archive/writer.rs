@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::inbox::{Inbox, Load, Refusal, admit};
-use super::retention::PRUNE_LEN;
-use super::{Archive, ArchiveError, Keep, RetentionPolicy};
+use super::inbox::{BATCH_LEN, Inbox, Load, Refusal, admit};
+use super::{Archive, ArchiveError, Keep, PRUNE_LEN, RetentionPolicy};
 use crate::metrics::Metrics;
 use crate::{Envelope, MetricsSnapshot};
 
@@ -24,7 +23,10 @@ pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 pub const DEFAULT_RETENTION_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
 /// Most that is inserted at a time. A larger batch costs less a message, and its failure costs more.
-const BATCH: Load = Load { messages: 2_048, bytes: 8 << 20 };
+const BATCH: Load = Load { messages: BATCH_LEN, bytes: 8 << 20 };
+/// Time from the begin of one insertion to the next while less than a batch waits: small batches cost the relay more
+/// of the processor than large ones. A message that comes alone does not wait.
+const REST: Duration = Duration::from_millis(100);
 /// Time from a failed insertion to the next attempt: first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
@@ -55,7 +57,7 @@ impl Default for WriterConfig {
 /// Keeps messages in an archive as they come. Cheap to clone; it stops when it is told to, or when the last clone
 /// is dropped, and everything it has taken is inserted before it ends.
 ///
-/// What waits is inserted in batches, as soon as the batch before it is. When the archive fails, the batch is
+/// What waits is inserted in batches: at once, or when the batch before it is a tenth of a second old. When the archive fails, the batch is
 /// tried again until it succeeds, later and later, and what finds no room in the meantime is dropped. Everything
 /// is counted, in the `waku_archive_…` counters.
 ///
@@ -189,6 +191,7 @@ impl Task {
         // What a deletion that has begun is to keep.
         let mut pruning: Option<Keep> = None;
         while !self.stop.is_cancelled() {
+            let rested = Instant::now() + REST;
             self.insert_some().await;
             if let Some(keep) = pruning {
                 let is_done = self.prune_some(keep).await;
@@ -197,12 +200,20 @@ impl Task {
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = self.inbox.filled() => {}
+                () = self.worth_inserting(rested) => {}
                 _ = due.tick() => pruning = Some(self.retention.at((self.now)())),
             }
         }
         self.inbox.close();
         while self.insert_some().await {}
+    }
+
+    /// Returns when a batch waits, or anything after the rest.
+    async fn worth_inserting(&self, rested: Instant) {
+        tokio::select! {
+            () = self.inbox.heaped() => {}
+            () = sleep_until(rested) => self.inbox.filled().await,
+        }
     }
 
     /// Inserts what waits, as much as a batch takes; false when nothing did.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::{Semaphore, watch};
 use waku_proto::{EncodedMessage, WakuMessage};
 
-use super::super::tests::{SHARD, TOPIC, envelope, envelopes, timestamps};
+use super::super::testing::{SHARD, TOPIC, envelope, envelopes, timestamps};
 use super::super::{Inserted, MemoryArchive, Page, Query, QueryError, Stats};
 use super::*;
 
@@ -141,15 +141,50 @@ async fn everything_taken_is_inserted_when_the_last_handle_is_dropped() {
     assert_eq!(timestamps(&*archive), [1, 2]);
 }
 
-#[tokio::test]
-async fn a_message_is_kept_at_once() {
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_alone_is_kept_at_once() {
     let archive = Moody::new([]);
     let writer = ArchiveWriter::spawn(archive.clone(), &config(), || 0);
     for (count, envelope) in (1..).zip(envelopes(0..3)) {
+        tokio::time::advance(REST).await;
+        let came = Instant::now();
         writer.try_push(envelope).unwrap();
         archive.until(|calls| inserted(calls).len() == count).await;
+        assert_eq!(came.elapsed(), Duration::ZERO);
     }
     assert_eq!(inserted(&archive.calls()), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_follow_closely_are_kept_together_after_a_rest() {
+    let archive = Moody::new([]);
+    let writer = ArchiveWriter::spawn(archive.clone(), &config(), || 0);
+    tokio::time::advance(REST).await;
+    let began = Instant::now();
+    writer.try_push(envelope(0)).unwrap();
+    archive.until(|calls| inserted(calls).len() == 1).await;
+    for envelope in envelopes(1..100) {
+        writer.try_push(envelope).unwrap();
+    }
+    archive.until(|calls| inserted(calls).len() == 2).await;
+    assert_eq!(began.elapsed(), REST);
+    assert_eq!(inserted(&archive.calls()), [1, 99]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_batch_does_not_wait() {
+    let archive = Moody::new([]);
+    let writer = ArchiveWriter::spawn(archive.clone(), &config(), || 0);
+    tokio::time::advance(REST).await;
+    let began = Instant::now();
+    writer.try_push(envelope(0)).unwrap();
+    archive.until(|calls| inserted(calls).len() == 1).await;
+    for envelope in envelopes(1..=2_048) {
+        writer.try_push(envelope).unwrap();
+    }
+    archive.until(|calls| inserted(calls).len() == 2).await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(inserted(&archive.calls()), [1, 2_048]);
 }
 
 #[tokio::test]

@@ -18,13 +18,12 @@ use redb::{
     Database, Error, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
     Table, TableDefinition, Value, WriteTransaction,
 };
-use waku_proto::{Bytes, EncodedMessage, MessageHash};
+use waku_proto::{Bytes, EncodedMessage, Envelope, MessageHash};
 
 use super::super::key::{Position, Span, TopicKey, Topics};
 use super::super::search::{Index, List, Positions};
 use super::super::{ArchiveError, Inserted, Keep, Stats};
 use super::OpenError;
-use crate::Envelope;
 
 pub(super) type Place = [u8; 40];
 pub(super) type PubsubPlace = [u8; 56];

@@ -9,9 +9,8 @@ use std::process::{Command, Stdio};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use waku::proto::{EncodedMessage, Shard};
-use waku::store::archive::{Archive, Criteria, Keep, Query, RedbArchive, Selection};
-use waku::{Envelope, WakuMessage};
+use waku_archive::{Archive, Criteria, Keep, Query, RedbArchive, Selection};
+use waku_proto::{EncodedMessage, Envelope, Shard, WakuMessage};
 
 /// Where the child finds its archive.
 const ORDER: &str = "WAKU_ARCHIVE_CRASH_TEST";

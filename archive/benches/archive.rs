@@ -2,7 +2,7 @@
 //!
 //! Messages of 1 KB over 100 content topics and 8 shards go into a new archive, each batch on disk before the next
 //! one. Then pages of 100 messages are asked for at random places, in every form that a query has. Run with
-//! `cargo bench -p waku --bench archive`, or with `-- 10000 100000` for other numbers of messages. The file is in
+//! `cargo bench -p waku-archive --bench archive`, or with `-- 10000 100000` for other numbers of messages. The file is in
 //! `TMPDIR`.
 
 use std::collections::BTreeSet;
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use waku::proto::{EncodedMessage, store::Direction};
-use waku::store::archive::{Archive, Criteria, Query, RedbArchive, Selection};
-use waku::{Envelope, MessageHash, PubsubTopic, WakuMessage};
+use waku_archive::{Archive, Criteria, Query, RedbArchive, Selection};
+use waku_proto::store::Direction;
+use waku_proto::{EncodedMessage, Envelope, MessageHash, PubsubTopic, WakuMessage};
 
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
 /// Messages of one commit. The last is what the node's writer takes when it is behind.

@@ -1,9 +1,7 @@
 //! What messages are sorted by: their place on the time axis, and their topics.
 
 use sha2::{Digest as _, Sha256};
-use waku_proto::MessageHash;
-
-use crate::Envelope;
+use waku_proto::{Envelope, MessageHash};
 
 const LAST_HASH: [u8; 32] = [u8::MAX; 32];
 

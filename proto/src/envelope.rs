@@ -1,9 +1,9 @@
-//! A message on its way through the node.
+//! A message on its way through a node.
 
 use std::sync::Arc;
 
+use crate::{EncodedMessage, MessageHash, PubsubTopic, WakuMessage};
 use bytes::Bytes;
-use waku_proto::{EncodedMessage, MessageHash, PubsubTopic, WakuMessage};
 
 /// A message, the bytes it travels as, its pubsub topic and its hash, computed once and shared by everyone
 /// who looks at it. Cheap to clone.
@@ -35,7 +35,7 @@ impl Envelope {
     }
 
     /// The message with its bytes.
-    pub(crate) fn encoded(&self) -> &EncodedMessage {
+    pub fn encoded(&self) -> &EncodedMessage {
         &self.0.message
     }
 
@@ -48,13 +48,4 @@ impl Envelope {
     pub fn hash(&self) -> MessageHash {
         self.0.hash
     }
-}
-
-/// What a subscription brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
-    /// A message.
-    Message(Envelope),
-    /// So many messages came at this point while the reader was too far behind to get them.
-    Missed(u64),
 }

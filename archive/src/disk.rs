@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use redb::Database;
+use waku_proto::Envelope;
 
 use super::{Archive, ArchiveError, Inserted, Keep, Page, Query, QueryError, Stats, search};
-use crate::Envelope;
 
 pub use self::error::OpenError;
 

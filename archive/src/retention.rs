@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::{Archive, ArchiveError, Stats};
 
 /// Messages deleted at a time: writers and readers go on in between.
-pub(super) const PRUNE_LEN: usize = 1_000;
+pub const PRUNE_LEN: usize = 1_000;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -20,13 +20,13 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// `size:<number>MB` or `GB` (1024 based), each at most once, joined by `;`. `none` is no limit.
 ///
 /// ```
-/// use waku::store::archive::RetentionPolicy;
+/// use waku_archive::RetentionPolicy;
 ///
 /// let policy: RetentionPolicy = "time:172800;size:30GB".parse()?;
 /// assert_eq!(policy.max_age, Some(std::time::Duration::from_secs(2 * 24 * 3600)));
 /// assert_eq!(policy.max_messages, None);
 /// assert_eq!(policy.max_bytes, Some(30 << 30));
-/// # Ok::<(), waku::store::archive::ParseRetentionError>(())
+/// # Ok::<(), waku_archive::ParseRetentionError>(())
 /// ```
 ///
 /// # Differences from nwaku

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use waku_proto::store::Direction;
-use waku_proto::{MessageHash, PubsubTopic};
-
-use crate::Envelope;
+use waku_proto::{Envelope, MessageHash, PubsubTopic};
 
 /// Messages on a page when nothing is said, nwaku's default.
 pub const DEFAULT_PAGE_LEN: usize = 20;

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use waku_proto::MessageHash;
+use waku_proto::{Envelope, MessageHash};
 
 use super::key::{Position, Span, TopicKey, Topics};
 use super::search::{self, Index, List, Positions};
 use super::{Archive, ArchiveError, Inserted, Keep, Page, Query, QueryError, Stats};
-use crate::Envelope;
 
 /// Bytes that a message takes beyond its own, about: its places in four lists.
 const PLACE_LEN: u64 = 512;

@@ -7,12 +7,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::iter;
 
-use waku_proto::MessageHash;
 use waku_proto::store::Direction;
+use waku_proto::{Envelope, MessageHash};
 
 use super::key::{Position, Span, TopicKey, Topics};
 use super::{ArchiveError, Criteria, Entry, Page, Query, QueryError, Selection};
-use crate::Envelope;
 
 /// A list of places within a span.
 #[derive(Debug, Clone, Copy)]
