@@ -190,9 +190,12 @@ impl Task {
     async fn run(self, mut due: Interval) {
         // What a deletion that has begun is to keep.
         let mut pruning: Option<Keep> = None;
+        let mut rested = Instant::now();
         while !self.stop.is_cancelled() {
-            let rested = Instant::now() + REST;
-            self.insert_some().await;
+            let started = Instant::now();
+            if self.insert_some().await {
+                rested = started + REST;
+            }
             if let Some(keep) = pruning {
                 let is_done = self.prune_some(keep).await;
                 pruning = pruning.filter(|_| !is_done);
