@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("waku", &["archive", "proto"]),
     ("node-manager", &["noise-session", "pairing", "proto", "waku"]),
     ("tests", &["archive", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"]),
-    ("interop", &["node-manager", "noise-session", "pairing", "proto", "waku"]),
+    ("interop", &["node-manager", "noise-session", "pairing", "payload", "waku"]),
     (FUZZ, &["archive", "noise-session", "pairing", "payload", "proto"]),
 ];
 

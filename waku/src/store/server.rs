@@ -63,10 +63,9 @@ pub(super) fn read(request: Incoming<QueryRequest>) -> (String, Result<Plan, Ref
 
 fn plan(request: QueryRequest) -> Result<Plan, Refusal> {
     let QueryRequest { include_data, cursor, direction, limit, message_hashes, .. } = request;
-    let has_criteria = request.pubsub_topic.is_some()
-        || !request.content_topics.is_empty()
-        || request.time_start.is_some()
-        || request.time_end.is_some();
+    // js-waku sends the pubsub topic with hashes too. They are of that topic, or nothing is found.
+    let has_criteria =
+        !request.content_topics.is_empty() || request.time_start.is_some() || request.time_end.is_some();
     let selection = if message_hashes.is_empty() {
         if request.content_topics.len() > MAX_TOPICS_ANSWERED {
             return Err(Refusal::bad(&format!("more than {MAX_TOPICS_ANSWERED} content topics")));
@@ -84,7 +83,7 @@ fn plan(request: QueryRequest) -> Result<Plan, Refusal> {
             time_end: request.time_end,
         })
     } else if has_criteria {
-        return Err(Refusal::bad(&"message hashes do not go with topics or times"));
+        return Err(Refusal::bad(&"message hashes do not go with content topics or times"));
     } else {
         Selection::Hashes(message_hashes)
     };
@@ -238,12 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn hashes_do_not_mix_with_criteria() {
+    fn hashes_mix_with_a_pubsub_topic_and_with_nothing_else() {
         let hashes = vec![MessageHash::from([1; 32])];
         let by_hash = QueryRequest { message_hashes: hashes.clone(), ..request() };
-        assert_eq!(query(by_hash.clone()).selection, Selection::Hashes(hashes));
+        let pubsub_topic = Some("/waku/2/rs/0/0".to_owned());
+        for request in [by_hash.clone(), QueryRequest { pubsub_topic, ..by_hash.clone() }] {
+            assert_eq!(query(request).selection, Selection::Hashes(hashes.clone()));
+        }
         for mixed in [
-            QueryRequest { pubsub_topic: Some("/waku/2/rs/0/0".to_owned()), ..by_hash.clone() },
             QueryRequest { content_topics: vec![String::new()], ..by_hash.clone() },
             QueryRequest { time_start: Some(0), ..by_hash.clone() },
             QueryRequest { time_end: Some(0), ..by_hash },

@@ -1,0 +1,1 @@
+//! nwaku, where there is one.
