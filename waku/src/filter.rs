@@ -44,8 +44,8 @@ use crate::{Config, PeerId, Stopped};
 
 pub use self::client::FilterGap;
 pub use self::config::{
-    DEFAULT_FILTER_PING_INTERVAL, DEFAULT_MAX_CRITERIA, DEFAULT_MAX_SUBSCRIBERS, DEFAULT_SERVICE_PEERS,
-    DEFAULT_SUBSCRIPTION_TIMEOUT, FilterClientConfig, FilterConfig,
+    DEFAULT_FILTER_PING_INTERVAL, DEFAULT_GIVE_UP_AFTER, DEFAULT_MAX_CRITERIA, DEFAULT_MAX_SUBSCRIBERS,
+    DEFAULT_SERVICE_PEERS, DEFAULT_SUBSCRIPTION_TIMEOUT, FilterClientConfig, FilterConfig,
 };
 pub use self::request::{FilterPeer, FilterRequestError};
 pub use self::subscription::{FilterInbox, FilterSubscribeError, FilterSubscription};

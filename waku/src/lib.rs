@@ -54,9 +54,9 @@ pub use config::{
 pub use delivery::Delivery;
 pub use enr::{AnnounceError, Announced, Announcement, MAX_RECORD_LEN, NodeRecord, RecordError};
 pub use filter::{
-    DEFAULT_FILTER_PING_INTERVAL, DEFAULT_MAX_CRITERIA, DEFAULT_MAX_SUBSCRIBERS, DEFAULT_SERVICE_PEERS,
-    DEFAULT_SUBSCRIPTION_TIMEOUT, Filter, FilterClientConfig, FilterConfig, FilterGap, FilterInbox,
-    FilterPeer, FilterRequestError, FilterSubscribeError, FilterSubscriber, FilterSubscription,
+    DEFAULT_FILTER_PING_INTERVAL, DEFAULT_GIVE_UP_AFTER, DEFAULT_MAX_CRITERIA, DEFAULT_MAX_SUBSCRIBERS,
+    DEFAULT_SERVICE_PEERS, DEFAULT_SUBSCRIPTION_TIMEOUT, Filter, FilterClientConfig, FilterConfig, FilterGap,
+    FilterInbox, FilterPeer, FilterRequestError, FilterSubscribeError, FilterSubscriber, FilterSubscription,
 };
 pub use lightpush::{DEFAULT_PUSH_TIMEOUT, Lightpush, LightpushConfig, LightpushError, LightpushReceipt};
 pub use metadata::MetadataRefusal;

@@ -11,6 +11,9 @@ pub const DEFAULT_MAX_CRITERIA: usize = 1000;
 /// How long a subscriber may be silent before its subscription ends, as nwaku and go-waku. The
 /// specification recommends one minute.
 pub const DEFAULT_SUBSCRIPTION_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// For how long pushes to a subscriber may fail before it is given up. go-waku's client takes twenty at once and resets the
+/// rest of a burst, but is well a moment later.
+pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 /// Service nodes of each pubsub topic (P2P-RELIABILITY).
 pub const DEFAULT_SERVICE_PEERS: usize = 2;
 /// Time between two pings of a service node (P2P-RELIABILITY), as js-waku.
@@ -28,6 +31,9 @@ pub struct FilterConfig {
     pub max_criteria: usize,
     /// How long a subscriber may be silent; [`DEFAULT_SUBSCRIPTION_TIMEOUT`].
     pub subscription_timeout: Duration,
+    /// For how long all pushes to a subscriber, three at least, may fail before its subscription ends;
+    /// [`DEFAULT_GIVE_UP_AFTER`].
+    pub give_up_after: Duration,
 }
 
 impl Default for FilterConfig {
@@ -38,6 +44,7 @@ impl Default for FilterConfig {
             max_subscribers: DEFAULT_MAX_SUBSCRIBERS,
             max_criteria: DEFAULT_MAX_CRITERIA,
             subscription_timeout: DEFAULT_SUBSCRIPTION_TIMEOUT,
+            give_up_after: DEFAULT_GIVE_UP_AFTER,
         }
     }
 }

@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
@@ -88,9 +89,9 @@ pub(crate) struct PushEnds {
 
 impl Push {
     /// The protocol, for frames of at most `limit` bytes inbound.
-    pub(crate) fn new(limit: usize, metrics: PushMetrics) -> (Self, PushEnds) {
+    pub(crate) fn new(limit: usize, give_up_after: Duration, metrics: PushMetrics) -> (Self, PushEnds) {
         let (inbox, pushes) = mpsc::channel(INBOX_LEN);
-        let lanes = Lanes::new(metrics.clone());
+        let lanes = Lanes::new(give_up_after, metrics.clone());
         let awaited = Awaited::default();
         let push = Self { lanes: lanes.clone(), limit, inbox, awaited: awaited.clone(), metrics };
         (push, PushEnds { lanes, pushes, awaited })

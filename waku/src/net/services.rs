@@ -16,7 +16,7 @@ use crate::metrics::{ExchangeMetrics, Metrics};
 use crate::peer_exchange::PeerExchangeProtocol;
 use crate::rate_limit::RateLimit;
 use crate::store::StoreProtocol;
-use crate::{Config, filter, lightpush, peer_exchange, store};
+use crate::{Config, DEFAULT_GIVE_UP_AFTER, filter, lightpush, peer_exchange, store};
 
 /// The service protocols on the swarm. None of them has anything to tell the driver.
 #[derive(NetworkBehaviour)]
@@ -99,7 +99,10 @@ impl Services {
         let served = config.filter.as_ref().filter(|_| config.relay).map(|filter| filter.rate_limit);
         let (filter_subscribe, ask_filter, filter_inbox) =
             mount(filter::limits(), served, metrics.filter_exchange());
-        let (filter_push, push_ends) = Push::new(filter::max_push(size), metrics.filter_push());
+        let give_up_after =
+            config.filter.as_ref().map_or(DEFAULT_GIVE_UP_AFTER, |filter| filter.give_up_after);
+        let (filter_push, push_ends) =
+            Push::new(filter::max_push(size), give_up_after, metrics.filter_push());
         let served = config.lightpush.as_ref().filter(|_| config.relay).map(|lightpush| lightpush.rate_limit);
         let (lightpush, ask_lightpush, lightpush_inbox) =
             mount(lightpush::limits(size), served, metrics.lightpush_exchange());

@@ -1,5 +1,7 @@
 //! Filter with peers that are not ours: every way of streaming, and bytes and behaviour that are bad.
 
+use std::time::Duration;
+
 use waku::proto::filter::{MessagePush, Status, SubscribeRequest, SubscribeResponse, SubscribeType};
 use waku::proto::{Bytes, Wire as _, framing};
 use waku::{Config, Delivery, FilterInbox, FilterSubscription, Node, WakuMessage};
@@ -214,7 +216,13 @@ async fn a_client_that_disappears_keeps_its_subscription_for_a_while() {
 
 #[tokio::test]
 async fn a_client_that_does_not_take_pushes_at_all_is_given_up() {
-    let (relay, service) = served().await;
+    let relay = node(|_| {}).await;
+    let service = service(|config, filter| {
+        config.static_peers = vec![address(&relay)];
+        filter.give_up_after = Duration::ZERO;
+    })
+    .await;
+    acquainted(&relay, &service).await;
     let mut quick = subscriber(&service, Muxer::Yamux, Reads::One).await;
     let mut no_push = subscriber(&service, Muxer::Yamux, Reads::Refuses).await;
     let mut number = 0;

@@ -39,12 +39,14 @@ pub(crate) enum NotPushed {
 #[derive(Debug, Clone)]
 pub(crate) struct Lanes {
     lanes: Arc<Mutex<HashMap<PeerId, Arc<Lane>>>>,
+    /// For how long pushes may fail before nothing more is pushed to a peer.
+    give_up_after: Duration,
     metrics: PushMetrics,
 }
 
 impl Lanes {
-    pub(super) fn new(metrics: PushMetrics) -> Self {
-        Self { lanes: Arc::default(), metrics }
+    pub(super) fn new(give_up_after: Duration, metrics: PushMetrics) -> Self {
+        Self { lanes: Arc::default(), give_up_after, metrics }
     }
 
     /// Puts a frame into a peer's lane.
@@ -61,7 +63,7 @@ impl Lanes {
     /// Pushes to a peer again whose pushes failed.
     pub(crate) fn forgive(&self, peer: &PeerId) {
         if let Some(lane) = self.lanes().get(peer) {
-            lane.state().failures = 0;
+            lane.state().failing = None;
         }
     }
 
@@ -73,7 +75,9 @@ impl Lanes {
     /// A seat at a peer's lane for one of its connections.
     pub(super) fn enter(&self, peer: PeerId) -> Seat {
         let mut lanes = self.lanes();
-        let lane = lanes.entry(peer).or_insert_with(|| Arc::new(Lane::new(self.metrics.clone())));
+        let lane = lanes
+            .entry(peer)
+            .or_insert_with(|| Arc::new(Lane::new(self.give_up_after, self.metrics.clone())));
         let mut state = lane.state();
         state.seats += 1;
         state.next_seat += 1;
@@ -92,6 +96,7 @@ impl Lanes {
 #[derive(Debug)]
 pub(crate) struct Lane {
     state: Mutex<State>,
+    give_up_after: Duration,
     metrics: PushMetrics,
 }
 
@@ -99,17 +104,24 @@ pub(crate) struct Lane {
 struct State {
     frames: VecDeque<Bytes>,
     bytes: usize,
-    /// In a row.
-    failures: u32,
+    failing: Option<Failing>,
     seats: usize,
     next_seat: u64,
     /// Seats that wait for a frame.
     waiting: Vec<(u64, Waker)>,
 }
 
+/// Pushes that failed in a row.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    since: Instant,
+    last: Instant,
+    failures: u32,
+}
+
 impl Lane {
-    fn new(metrics: PushMetrics) -> Self {
-        Self { state: Mutex::default(), metrics }
+    fn new(give_up_after: Duration, metrics: PushMetrics) -> Self {
+        Self { state: Mutex::default(), give_up_after, metrics }
     }
 
     fn push(&self, frame: &Bytes) -> Result<(), NotPushed> {
@@ -118,7 +130,7 @@ impl Lane {
         if state.seats == 0 {
             return Err(NotPushed::NotConnected);
         }
-        if state.failures >= MAX_FAILURES {
+        if self.has_failed(&state) {
             return Err(NotPushed::Failing);
         }
         let bytes = state.bytes + frame.len();
@@ -136,16 +148,26 @@ impl Lane {
 
     fn on_sent(&self) {
         self.metrics.sent.increment();
-        self.state().failures = 0;
+        self.state().failing = None;
     }
 
     fn on_failed(&self) {
         self.metrics.failed.increment();
         let mut state = self.state();
-        state.failures = state.failures.saturating_add(1);
-        if state.failures >= MAX_FAILURES {
+        let now = Instant::now();
+        let failing = state.failing.get_or_insert(Failing { since: now, last: now, failures: 0 });
+        failing.last = now;
+        failing.failures = failing.failures.saturating_add(1);
+        if self.has_failed(&state) {
             self.clear(&mut state);
         }
+    }
+
+    /// Whether pushes go on failing: one that comes long after a burst of failures has yet to fail.
+    fn has_failed(&self, state: &State) -> bool {
+        state.failing.is_some_and(|failing| {
+            failing.failures >= MAX_FAILURES && failing.last - failing.since >= self.give_up_after
+        })
     }
 
     fn clear(&self, state: &mut State) {
@@ -233,9 +255,11 @@ mod tests {
         }
     }
 
+    const FAILING_FOR: Duration = Duration::from_secs(10);
+
     fn scene() -> (Lanes, PeerId, Seat, PushMetrics) {
         let metrics = PushMetrics::default();
-        let (lanes, peer) = (Lanes::new(metrics.clone()), PeerId::random());
+        let (lanes, peer) = (Lanes::new(FAILING_FOR, metrics.clone()), PeerId::random());
         let seat = lanes.enter(peer);
         (lanes, peer, seat, metrics)
     }
@@ -279,8 +303,8 @@ mod tests {
         assert_eq!(lanes.push(&peer, &Bytes::from_static(b"x")), Err(NotPushed::Full));
     }
 
-    #[test]
-    fn after_three_failures_in_a_row_nothing_is_pushed_until_it_is_forgiven() {
+    #[tokio::test(start_paused = true)]
+    async fn after_three_failures_in_a_row_over_ten_seconds_nothing_is_pushed_until_it_is_forgiven() {
         let (lanes, peer, seat, metrics) = scene();
         let frame = Bytes::from_static(b"frame");
         let fail = |times: u32| {
@@ -293,6 +317,7 @@ mod tests {
         lanes.push(&peer, &frame).unwrap();
         take(&seat).unwrap().sent();
         fail(MAX_FAILURES - 1);
+        tokio::time::advance(FAILING_FOR).await;
         for _ in 0..3 {
             lanes.push(&peer, &frame).unwrap();
         }
@@ -302,6 +327,25 @@ mod tests {
         assert_eq!((metrics.failed.get(), metrics.dropped.get()), (5, 2));
 
         lanes.forgive(&peer);
+        assert_eq!(lanes.push(&peer, &frame), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_that_fails_is_forgotten_with_the_next_push_that_does_not() {
+        let (lanes, peer, seat, _) = scene();
+        let frame = Bytes::from_static(b"frame");
+        let push = || {
+            lanes.push(&peer, &frame).unwrap();
+            take(&seat).unwrap()
+        };
+        for _ in 0..10 * MAX_FAILURES {
+            drop(push());
+        }
+        tokio::time::advance(2 * FAILING_FOR).await;
+        push().sent();
+        for _ in 0..10 * MAX_FAILURES {
+            drop(push());
+        }
         assert_eq!(lanes.push(&peer, &frame), Ok(()));
     }
 

@@ -260,7 +260,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let metrics = PushMetrics::default();
-            let (lanes, peer) = (Lanes::new(metrics.clone()), PeerId::random());
+            let (lanes, peer) = (Lanes::new(Duration::from_secs(10), metrics.clone()), PeerId::random());
             let outbound = Outbound::new(lanes.enter(peer));
             Self { lanes, peer, metrics, outbound, streams: Vec::new() }
         }
@@ -378,10 +378,12 @@ mod tests {
         // Two bytes of a frame fit.
         scene.settle(2).await;
         assert_eq!(scene.streams.len(), 1 + PARALLEL);
-        tokio::time::advance(Duration::from_secs(20)).await;
-        scene.settle(2).await;
+        for _ in 0..2 {
+            tokio::time::advance(Duration::from_secs(20)).await;
+            scene.settle(2).await;
+        }
         assert_eq!(scene.metrics.sent.get(), 0);
-        // After three failures in a row, and those still on their way, the lane is given up.
+        // Twenty seconds after the first failures there are more: the lane is given up.
         assert_eq!(scene.metrics.failed.get() + scene.metrics.dropped.get(), 10);
         assert!(scene.lanes.push(&scene.peer, &Bytes::from_static(b"frame")).is_err());
     }
@@ -390,6 +392,7 @@ mod tests {
     async fn a_stream_that_cannot_be_opened_is_a_failed_push() {
         let mut scene = Scene::new();
         for failures in 1..=3 {
+            tokio::time::advance(Duration::from_secs(5)).await;
             scene.push(1);
             assert!(poll_fn(|context| scene.outbound.poll(context)).now_or_never().is_some());
             scene.outbound.on_refused();
