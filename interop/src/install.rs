@@ -95,7 +95,8 @@ pub fn chromium() -> Result<PathBuf> {
         ensure!(named.is_file(), "CHROMIUM names {}, which is no file", named.display());
         return Ok(named);
     }
-    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].map(PathBuf::from);
+    let known =
+        ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].map(PathBuf::from);
     let found = known.into_iter().find(|path| path.is_file());
     found.context("there is no Chromium. Install it (Debian: chromium), or name it with CHROMIUM")
 }

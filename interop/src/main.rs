@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use waku_interop::matrix::{Matrix, Row, Verdict};
 use waku_interop::peer::Implementation;
 use waku_interop::scenario::{Role, SCENARIOS, Scenario, Scene, through_the_browser};
-use waku_interop::{gowaku, install, jswaku, ours};
+use waku_interop::{gowaku, install, jswaku, nwaku, ours};
 
 /// No scenario takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs our node against Waku implementations we did not write.
 ///
 /// Foreign peers are installed from their registries into a cache folder: go-waku needs Go, js-waku needs Node.js and
-/// Chromium. nwaku is run where NWAKU_BIN names its program. Everything stays on loopback.
+/// Chromium. nwaku is run where `NWAKU_BIN` names its program. Everything stays on loopback.
 #[derive(Debug, Parser)]
 #[command(name = "waku-interop")]
 struct Args {
@@ -48,7 +48,7 @@ enum Set {
     Gowaku,
     /// js-waku in Node.js and in Chromium, from npm, and a chain from a browser to go-waku.
     Jswaku,
-    /// nwaku, if NWAKU_BIN names it.
+    /// nwaku, if `NWAKU_BIN` names it.
     Nwaku,
     /// Our own node in the foreign peer's place: shows that the scenarios hold.
     Ours,
@@ -80,6 +80,7 @@ async fn run(args: &Args) -> Result<usize> {
         matrix: Matrix::default(),
         only: args.only.clone().unwrap_or_default(),
         cache: args.cache.clone().unwrap_or_else(install::default_cache),
+        everything: args.sets.contains(&Set::All) && args.only.is_none(),
     };
     fs::create_dir_all(&run.cache).with_context(|| format!("{} cannot be made", run.cache.display()))?;
     run.cache = run.cache.canonicalize()?;
@@ -87,7 +88,7 @@ async fn run(args: &Args) -> Result<usize> {
         run.all_with("ours", &ours::Ours).await?;
     }
     let go_waku = if runs(Set::Gowaku) || runs(Set::Jswaku) {
-        run.tell("go-waku: building");
+        eprintln!("go-waku: building, which takes minutes the first time");
         Some(gowaku::GoWaku::new(&install::go_waku(&run.cache).await?, &run.cache))
     } else {
         None
@@ -96,7 +97,7 @@ async fn run(args: &Args) -> Result<usize> {
         run.all_with("gowaku", go_waku).await?;
     }
     if runs(Set::Jswaku) {
-        run.tell("js-waku: installing");
+        eprintln!("js-waku: installing");
         let folder = install::js_waku(&run.cache).await?;
         let chromium = install::chromium()?;
         run.all_with("jswaku", &jswaku::JsWaku::in_node(&folder, &run.cache)).await?;
@@ -106,6 +107,15 @@ async fn run(args: &Args) -> Result<usize> {
             run.chain(&browser, go_waku).await;
         }
     }
+    if runs(Set::Nwaku) {
+        match nwaku::Nwaku::from_env(&run.cache).await? {
+            Some(nwaku) => run.all_with("nwaku", &nwaku).await?,
+            None => run.skip(
+                "nwaku",
+                "NWAKU_BIN names no program; interop/docker-compose.nwaku.yml runs it where there is Docker",
+            ),
+        }
+    }
     run.conclude(args)
 }
 
@@ -113,13 +123,11 @@ struct Run {
     matrix: Matrix,
     only: String,
     cache: PathBuf,
+    /// All there is was asked for: what comes of it is kept beside the sources.
+    everything: bool,
 }
 
 impl Run {
-    fn tell(&self, line: &str) {
-        eprintln!("{line}");
-    }
-
     fn skip(&mut self, set: &'static str, why: &str) {
         eprintln!("!!! SKIPPED: {set}: {why}");
         self.matrix.skipped.push((set, why.to_owned()));
@@ -140,7 +148,9 @@ impl Run {
             let started = Instant::now();
             let outcome = timeout(PATIENCE, (scenario.run)(&scene)).await;
             let outcome = outcome.unwrap_or_else(|_| bail!("it did not end within {PATIENCE:?}"));
-            self.record(scenario.protocol, scenario.role, set, foreign.name(), scenario.name, &outcome, started);
+            let Scenario { protocol, role, name, .. } = *scenario;
+            let (peer, verdict) = (foreign.name(), Verdict::of(&outcome));
+            self.record(Row { protocol, role, peer, set, scenario: name, verdict }, started);
         }
         Ok(())
     }
@@ -151,37 +161,35 @@ impl Run {
             return;
         }
         let started = Instant::now();
-        let screenshot = install::sources().join("screenshot.png");
+        let screenshot =
+            if self.everything { install::sources() } else { &self.cache }.join("screenshot.png");
         let played = timeout(PATIENCE, through_the_browser(browser, go_waku, &screenshot)).await;
         let outcome = played.unwrap_or_else(|_| bail!("it did not end within {PATIENCE:?}"));
-        let peer = format!("{} and {}", browser.name(), go_waku.name());
-        self.record("chain", Role::Service, "jswaku", peer, name, &outcome, started);
+        let row = Row {
+            protocol: "chain",
+            role: Role::Service,
+            peer: format!("{} and {}", browser.name(), go_waku.name()),
+            set: "jswaku",
+            scenario: name,
+            verdict: Verdict::of(&outcome),
+        };
+        self.record(row, started);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they are the columns of a row")]
-    fn record(
-        &mut self,
-        protocol: &'static str,
-        role: Role,
-        set: &'static str,
-        peer: String,
-        scenario: &'static str,
-        outcome: &Result<()>,
-        started: Instant,
-    ) {
-        let verdict = Verdict::of(outcome);
+    fn record(&mut self, row: Row, started: Instant) {
+        let Row { peer, scenario, verdict, .. } = &row;
         eprintln!("{peer:40} {scenario:32} {:6.1} s  {verdict}", started.elapsed().as_secs_f64());
-        self.matrix.rows.push(Row { protocol, role, peer, set, scenario, verdict });
+        self.matrix.rows.push(row);
     }
 
     fn conclude(self, args: &Args) -> Result<usize> {
         if self.matrix.rows.is_empty() && self.matrix.skipped.is_empty() {
             bail!("no scenario has {:?} in its name; --list shows them", self.only);
         }
-        let everything = args.sets.contains(&Set::All) && args.only.is_none();
-        let default = everything.then(|| install::sources().join("MATRIX.md"));
+        let default = self.everything.then(|| install::sources().join("MATRIX.md"));
         if let Some(file) = args.matrix.clone().or(default) {
-            fs::write(&file, self.matrix.page()).with_context(|| format!("{} cannot be written", file.display()))?;
+            fs::write(&file, self.matrix.page())
+                .with_context(|| format!("{} cannot be written", file.display()))?;
             eprintln!("\n{} written", file.display());
         }
         eprintln!("\n{}", self.matrix.summary());

@@ -1,1 +1,87 @@
-//! nwaku, where there is one.
+//! nwaku, where there is one: its program as a child, asked over its REST API.
+
+mod flags;
+mod json;
+mod node;
+mod rest;
+
+use std::env;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use futures::future::BoxFuture;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::peer::{Driver, Implementation, PATIENCE};
+
+/// The environment variable that names the program.
+const PROGRAM: &str = "NWAKU_BIN";
+
+/// The program of nwaku.
+pub struct Nwaku {
+    program: PathBuf,
+    name: String,
+    log: PathBuf,
+}
+
+impl Nwaku {
+    /// The program that `NWAKU_BIN` names, if it names one, and where it logs.
+    ///
+    /// # Errors
+    /// When it names no file, or nothing can be logged.
+    pub async fn from_env(cache: &Path) -> Result<Option<Self>> {
+        let Some(program) = env::var_os(PROGRAM).filter(|named| !named.is_empty()) else { return Ok(None) };
+        let program = PathBuf::from(program);
+        ensure!(program.is_file(), "{PROGRAM} names {}, which is no file", program.display());
+        let program = program.canonicalize()?;
+        let log = cache.join("nwaku.log");
+        // All its nodes append to it, as two may run at once.
+        File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
+        let name = name(&program).await;
+        Ok(Some(Self { program, name, log }))
+    }
+}
+
+impl Implementation for Nwaku {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn launch(&self) -> BoxFuture<'_, Result<Box<dyn Driver>>> {
+        Box::pin(async {
+            Ok(Box::new(node::Node::new(self.name.clone(), &self.program, &self.log)) as Box<dyn Driver>)
+        })
+    }
+}
+
+/// What the program says that it is.
+async fn name(program: &Path) -> String {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).kill_on_drop(true);
+    let said = match timeout(PATIENCE, command.output()).await {
+        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        _ => String::new(),
+    };
+    version(&said).map_or_else(|| "nwaku".to_owned(), |version| format!("nwaku {version}"))
+}
+
+/// The version in what `--version` prints: `version / git commit hash: v0.38.1`.
+fn version(said: &str) -> Option<&str> {
+    let (_, version) = said.lines().next()?.rsplit_once(": ")?;
+    Some(version.trim().trim_start_matches('v')).filter(|version| !version.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_its_version_or_none() {
+        assert_eq!(version("version / git commit hash: v0.38.1\n"), Some("0.38.1"));
+        assert_eq!(version(""), None);
+        assert_eq!(version("unknown\n"), None);
+    }
+}

@@ -16,7 +16,8 @@ use waku::proto::store::Direction;
 use waku::store::archive::{Criteria, Query, Selection};
 use waku::{
     Config, ContentTopic, Delivery, Envelope, FilterConfig, FilterRequestError, Keypair, LightpushConfig,
-    LightpushError, Multiaddr, Node, NodeRecord, PeerExchangeConfig, PeerId, PubsubTopic, RelayFilter, Sharding, WakuMessage,
+    LightpushError, Multiaddr, Node, NodeRecord, PeerExchangeConfig, PeerId, PubsubTopic, RelayFilter,
+    Sharding, WakuMessage,
 };
 
 use crate::line::{Event, Message, Op, Start, StoreOp, Via, hex};
@@ -124,13 +125,15 @@ impl OurPeer {
                 Ok(json!({ "hash": hex(receipt.hash) }))
             }
             Op::FilterSubscribe { peer, pubsub_topic, content_topics } => {
-                let (topic, content_topics) = (pubsub_topic.parse::<PubsubTopic>()?, parsed(&content_topics)?);
+                let (topic, content_topics) =
+                    (pubsub_topic.parse::<PubsubTopic>()?, parsed(&content_topics)?);
                 let subscribed = self.filter_at(&peer)?.subscribe(topic, content_topics).await;
                 done(subscribed)
             }
             Op::FilterPing { peer } => done(self.filter_at(&peer)?.ping().await),
             Op::FilterUnsubscribe { peer, pubsub_topic, content_topics } => {
-                let (topic, content_topics) = (pubsub_topic.parse::<PubsubTopic>()?, parsed(&content_topics)?);
+                let (topic, content_topics) =
+                    (pubsub_topic.parse::<PubsubTopic>()?, parsed(&content_topics)?);
                 done(self.filter_at(&peer)?.unsubscribe(topic, content_topics).await)
             }
             Op::FilterUnsubscribeAll { peer } => done(self.filter_at(&peer)?.unsubscribe_all().await),
@@ -146,7 +149,8 @@ impl OurPeer {
             }
             Op::Metadata { peer } => {
                 let peer: PeerId = peer.parse()?;
-                let is_told = |peers: &waku::PeerList| peers.get(peer).is_some_and(|peer| peer.cluster.is_some());
+                let is_told =
+                    |peers: &waku::PeerList| peers.get(peer).is_some_and(|peer| peer.cluster.is_some());
                 let mut peers = self.node()?.peers().watch();
                 let peers = peers.wait_for(is_told).await?;
                 let peer = peers.get(peer).context("it is not connected")?;
@@ -182,11 +186,14 @@ impl OurPeer {
             let secret = secret.try_into().map_err(|_| anyhow!("the secret has not 32 bytes"))?;
             config.keypair = Keypair::from_secret(secret)?;
         }
-        config.sharding = Sharding::auto(start.cluster, start.shards_in_cluster)?.subscribed_to(start.shards)?;
+        config.sharding =
+            Sharding::auto(start.cluster, start.shards_in_cluster)?.subscribed_to(start.shards)?;
         config.listen_addresses = vec![format!("/ip4/127.0.0.1/tcp/{}", start.port).parse()?];
         config.relay = start.relay;
         config.filter = start.filter.then(|| FilterConfig {
-            subscription_timeout: start.filter_timeout_ms.map_or(Duration::from_secs(300), Duration::from_millis),
+            subscription_timeout: start
+                .filter_timeout_ms
+                .map_or(Duration::from_secs(300), Duration::from_millis),
             ..FilterConfig::default()
         });
         config.lightpush = start.lightpush.then(LightpushConfig::default);
@@ -220,10 +227,12 @@ impl OurPeer {
         node.peers().add_static(address.clone()).await?;
         let is_connected = |peers: &waku::PeerList| {
             let known = peers.static_peers.iter().find(|known| known.address == address);
-            known.is_some_and(|known| known.state == waku::peers::StaticPeerState::Connected)
-                && known.and_then(|known| peers.get(known.peer_id?)).is_some_and(|peer| !peer.protocols.is_empty())
+            let connected = known.and_then(|known| peers.get(known.peer_id?));
+            connected.is_some_and(|peer| !peer.protocols.is_empty())
         };
-        node.peers().watch().wait_for(is_connected).await?;
+        let mut peers = node.peers().watch();
+        let peers = peers.wait_for(|peers| is_connected(peers) || !peers.disconnections.is_empty()).await?;
+        ensure!(is_connected(&peers), "the connection was closed at once");
         Ok(json!({}))
     }
 
@@ -245,7 +254,12 @@ impl OurPeer {
         Ok(self.node()?.filter().at(peer.parse()?))
     }
 
-    async fn lightpush(&self, peer: PeerId, topic: Option<PubsubTopic>, message: WakuMessage) -> Result<Value> {
+    async fn lightpush(
+        &self,
+        peer: PeerId,
+        topic: Option<PubsubTopic>,
+        message: WakuMessage,
+    ) -> Result<Value> {
         match self.node()?.lightpush().publish_via(peer, topic, message).await {
             Ok(receipt) => Ok(json!({ "accepted": true, "status": 200, "relay_peers": receipt.relay_peers })),
             Err(LightpushError::Refused { status, reason, .. }) => {
@@ -326,7 +340,7 @@ fn read_record(text: &str) -> Result<Value> {
     Ok(serde_json::to_value(Read {
         peer_id: record.peer_id().to_string(),
         cluster: shards.as_ref().map(waku::RelayShards::cluster),
-        shards: shards.iter().flat_map(waku::RelayShards::shards).map(|shard| shard.index()).collect(),
+        shards: shards.iter().flat_map(waku::RelayShards::shards).map(waku::Shard::index).collect(),
         addresses: record.addresses().iter().map(ToString::to_string).collect(),
         waku2: record.capabilities().0,
     })?)

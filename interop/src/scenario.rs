@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use waku::{
     Config, ContentTopic, Delivery, Multiaddr, Node, PeerId, PeerList, PubsubTopic, RelaySubscription, Shard,
@@ -70,7 +70,7 @@ pub struct Scenario {
     /// What is shown.
     pub name: &'static str,
     /// Plays it.
-    pub run: for<'a> fn(&'a Scene<'a>) -> BoxFuture<'a, Result<()>>,
+    pub run: for<'a> fn(&'a Scene<'a>) -> LocalBoxFuture<'a, Result<()>>,
 }
 
 macro_rules! scenarios {
@@ -252,26 +252,24 @@ async fn relays(node: &Node, peer: PeerId) -> Result<()> {
 /// Returns when a foreign relay knows that a node relays the shard.
 async fn hears(peer: &mut Peer, node: PeerId) -> Result<()> {
     let node = node.to_string();
-    let mut ticks = ticks();
-    let heard = async {
-        loop {
-            ticks.tick().await;
-            let heard: Peers = peer.ask(Op::RelayPeers { pubsub_topic: topic().to_string() }).await?;
-            if heard.peers.contains(&node) {
-                return Ok(());
-            }
-        }
-    };
-    timeout(PATIENCE, heard)
-        .await
-        .map_err(|_| anyhow!("the other does not learn within {PATIENCE:?} that our node is on the shard"))?
+    eventually("the other does not learn that our node is on the shard", async || {
+        let heard: Peers = peer.ask(Op::RelayPeers { pubsub_topic: topic().to_string() }).await?;
+        Ok(heard.peers.contains(&node))
+    })
+    .await
 }
 
-/// When a foreign peer is asked again what it cannot tell by itself.
-fn ticks() -> tokio::time::Interval {
+/// Asks again and again, for what nobody tells by himself.
+async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     let mut ticks = interval(Duration::from_millis(100));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
+    let asked = async {
+        while !is_so().await? {
+            ticks.tick().await;
+        }
+        Ok(())
+    };
+    timeout(PATIENCE, asked).await.map_err(|_| anyhow!("{what}, within {PATIENCE:?}"))?
 }
 
 /// The next message of a subscription of ours.

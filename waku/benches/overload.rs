@@ -2,9 +2,11 @@
 //!
 //! A publishes numbered messages as fast as it takes them, C counts what arrives, B relays. A publisher that is
 //! too fast is told so ([`PublishError::Busy`]) and tries the message again, so whatever C misses is a loss of
-//! the nodes. In every other run B is a service node too, with an archive in a file. What each node counted as dropped, B's processor time and its memory are read besides.
+//! the nodes. B only relays, or keeps an archive in a file too, or is a service node with all there is. What each node
+//! counted as dropped, B's processor time and its memory are read besides.
 //!
-//! Run with `cargo bench -p waku --bench overload [-- MESSAGES]`.
+//! Run with `cargo bench -p waku --bench overload [-- MESSAGES]`. With `ENDS="taskset -c 0"` and
+//! `MIDDLE="taskset -c 1"` in the environment B has a processor of its own, as on a machine of its own.
 
 #[path = "overload/line.rs"]
 mod line;
@@ -14,6 +16,7 @@ mod process;
 mod role;
 
 use std::error::Error;
+use std::iter;
 
 use self::line::Line;
 
@@ -54,16 +57,17 @@ fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
     );
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("archive.redb");
-    // In turns, so that what else the machine does touches both.
-    for run in 0..2 * RUNS {
-        let archive = (run % 2 == 1).then(|| file.to_str().ok_or("a path that is no text")).transpose()?;
-        let outcome = Line::start(archive)?.run(messages)?;
-        if archive.is_some() {
+    // In turns, so that what else the machine does touches all.
+    let file_name = file.to_str().ok_or("a path that is no text")?;
+    let kinds = [("relay only", &[][..]), ("archive", &[file_name]), ("all services", &[file_name, "serve"])];
+    for (kind, arguments) in iter::repeat_n(kinds, RUNS).flatten() {
+        let outcome = Line::start(arguments)?.run(messages)?;
+        if !arguments.is_empty() {
             std::fs::remove_file(&file)?;
         }
         println!(
             "{:<14} {:>10.0} {:>6} {:>6} {:>6} {:>6} ms {:>10.3} ms {:>6} MiB {:>6} MiB {:>6} MiB",
-            if archive.is_some() { "all services" } else { "relay only" },
+            kind,
             outcome.rate,
             outcome.lost,
             outcome.drops.iter().map(|(_, count)| count).sum::<u64>(),

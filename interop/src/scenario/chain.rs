@@ -37,11 +37,16 @@ pub async fn through_the_browser(
     page.connect(&address_for(&node, &page)?).await?;
     let (peer, pubsub_topic) = (ours.to_string(), topic().to_string());
     let content_topics = vec![content_topic()?.to_string()];
-    page.tell(Op::FilterSubscribe { peer: peer.clone(), pubsub_topic: pubsub_topic.clone(), content_topics }).await?;
+    page.tell(Op::FilterSubscribe { peer: peer.clone(), pubsub_topic: pubsub_topic.clone(), content_topics })
+        .await?;
 
     let there = message("from a page to a relay")?;
-    let push =
-        Op::Lightpush { peer, pubsub_topic: Some(pubsub_topic), message: Message::from(&there), version: None };
+    let push = Op::Lightpush {
+        peer,
+        pubsub_topic: Some(pubsub_topic),
+        message: Message::from(&there),
+        version: None,
+    };
     let pushed: Pushed = page.ask(push).await?;
     ensure!(pushed.accepted, "not accepted: {pushed:?}");
     same(&next(&mut inbox).await?, &there)?;

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::time::timeout;
 use waku::{Config, FilterConfig, FilterRequestError, Node, RelaySubscription, WakuMessage};
 
 use super::relay::same;
-use super::{CLUSTER, Pair, Scene, behind, content_topics, hears, message, now, read, ticks, topic};
+use super::{CLUSTER, Pair, Scene, behind, content_topics, eventually, hears, message, now, read, topic};
 use crate::line::{Op, Start, Via};
 use crate::ours;
-use crate::peer::{Failure, PATIENCE, Peer};
+use crate::peer::{Failure, Peer};
 
 /// Messages of a burst to a foreign client: go-waku's takes no more at once.
 const MANY_SERVED: u32 = 20;
@@ -101,6 +100,13 @@ pub(super) async fn served(scene: &Scene<'_>) -> Result<()> {
         content_topics: vec![first.clone()],
     };
     pair.peer.tell(unsubscribe).await?;
+    // js-waku does not wait for the answer.
+    let service = pair.node.filter();
+    eventually("the unsubscription does not come", async || {
+        let subscribers = service.subscribers().await?;
+        Ok(subscribers.iter().all(|subscriber| subscriber.criteria.len() == 1))
+    })
+    .await?;
     publisher.publish(&on(0, "no longer asked for")?).await?;
     let wanted = on(1, "still asked for")?;
     publisher.publish(&wanted).await?;
@@ -119,7 +125,8 @@ pub(super) async fn many_pushes_served(scene: &Scene<'_>) -> Result<()> {
     let (peer, content_topics) = (pair.ours(), vec![super::content_topic()?.to_string()]);
     let pubsub_topic = topic().to_string();
     pair.peer.tell(Op::FilterSubscribe { peer, pubsub_topic, content_topics }).await?;
-    let messages: Vec<_> = (0..MANY_SERVED).map(|number| message(format!("number {number}"))).collect::<Result<_>>()?;
+    let messages: Vec<_> =
+        (0..MANY_SERVED).map(|number| message(format!("number {number}"))).collect::<Result<_>>()?;
     for message in &messages {
         publisher.publish(message).await?;
     }
@@ -143,14 +150,9 @@ pub(super) async fn expiry_served(scene: &Scene<'_>) -> Result<()> {
     let (peer, content_topics) = (pair.ours(), vec![super::content_topic()?.to_string()]);
     let pubsub_topic = topic().to_string();
     pair.peer.tell(Op::FilterSubscribe { peer: peer.clone(), pubsub_topic, content_topics }).await?;
-    let mut ticks = ticks();
-    let expired = async {
-        while !pair.node.filter().subscribers().await?.is_empty() {
-            ticks.tick().await;
-        }
-        anyhow::Ok(())
-    };
-    timeout(PATIENCE, expired).await.context("the subscriber is not forgotten")??;
+    let service = pair.node.filter();
+    eventually("the subscriber is not forgotten", async || Ok(service.subscribers().await?.is_empty()))
+        .await?;
     refused(pair.peer.tell(Op::FilterPing { peer }).await, "a ping after the subscription expired")?;
     pair.end().await
 }

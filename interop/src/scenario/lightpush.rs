@@ -17,7 +17,8 @@ async fn service(scene: &Scene<'_>, cluster: u16) -> Result<(Pair, Node, RelaySu
     let behind = Node::spawn(config).await?;
     let inbox = behind.relay().subscribe(topic_in(cluster)).await?;
     let id = behind.local_peer_id();
-    until(&pair.node, |peers| peers.get(id).is_some_and(|peer| peer.topics.contains(&topic_in(cluster)))).await?;
+    until(&pair.node, |peers| peers.get(id).is_some_and(|peer| peer.topics.contains(&topic_in(cluster))))
+        .await?;
     Ok((pair, behind, inbox))
 }
 
@@ -136,7 +137,8 @@ pub(super) async fn asked(scene: &Scene<'_>) -> Result<()> {
 /// A foreign service node without relay peers says so, and our client tells it.
 pub(super) async fn without_peers_asked(scene: &Scene<'_>) -> Result<()> {
     let pair = client(scene).await?;
-    let pushed = pair.node.lightpush().publish_via(pair.peer.id()?, Some(topic()), message("to nobody")?).await;
+    let pushed =
+        pair.node.lightpush().publish_via(pair.peer.id()?, Some(topic()), message("to nobody")?).await;
     ensure!(matches!(pushed, Err(LightpushError::Refused { .. })), "{pushed:?} instead of a refusal");
     pair.end().await
 }

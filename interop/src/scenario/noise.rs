@@ -13,6 +13,7 @@ use waku_noise_session::pattern::{Pattern, Role};
 use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::session::{Content, Session};
 use waku_noise_session::time::Instant;
+use waku_pairing::device::{AuthcodeOrder, authcode};
 
 use super::{CLUSTER, Scene};
 use crate::line::{NoiseBegin, NoiseEnd, NoiseKeys, Op, Payload, Sealed, Start, base64, unbase64};
@@ -127,11 +128,12 @@ impl Both<'_> {
             let is_ours = (number % 2 == 0) == (self.role == Role::Initiator);
             let sent = format!("handshake message {number}");
             let nametag = if number == 0 { NAMETAG.into() } else { self.ours.next_nametag() };
-            if is_ours {
+            let shown = if is_ours {
                 let message = self.ours.write(&mut UnwrapErr(SysRng), nametag, sent.as_bytes())?;
                 let question = Op::NoiseRead { handshake, message: base64(&message), nametag: None };
                 let read: Payload = self.peer.ask(question).await.with_context(|| sent.clone())?;
                 ensure!(unbase64(&read.payload)? == sent.as_bytes(), "{sent}: they read {}", read.payload);
+                read.authcode
             } else {
                 let question = Op::NoiseWrite { handshake, payload: base64(sent.as_bytes()), nametag: None };
                 let written: Sealed = self.peer.ask(question).await.with_context(|| sent.clone())?;
@@ -140,6 +142,12 @@ impl Both<'_> {
                 ensure!(payload.nametag == nametag, "{sent}: they wrote it under {:?}", payload.nametag);
                 let read = self.ours.read(&payload).with_context(|| sent.clone())?;
                 ensure!(read.as_slice() == sent.as_bytes(), "{sent}: another payload");
+                written.authcode
+            };
+            if let Some(shown) = shown {
+                let ours = authcode(self.ours.state().handshake_hash(), AuthcodeOrder::BigEndian);
+                // go-noise puts quotes around it.
+                ensure!(shown.trim_matches('\'') == ours, "{sent}: their code is {shown}, ours {ours}");
             }
         }
         Ok(())
@@ -209,6 +217,11 @@ async fn wrong_rotation(
         expected.map(MessageNametag::from) == Some(payload.nametag),
         "they do not open our second message, and theirs has neither the right nametag nor go-noise's"
     );
-    ensure!(open(session, &sealed).is_err(), "our session opens a message under a nametag that is not its own");
-    Ok(Deviation("its nametags of a session have the indices 0, 49, 50, ...: the first message each way is read, the second is not"))
+    ensure!(
+        open(session, &sealed).is_err(),
+        "our session opens a message under a nametag that is not its own"
+    );
+    Ok(Deviation(
+        "its nametags of a session have the indices 0, 49, 50, ...: the first message each way is read, the second is not",
+    ))
 }

@@ -42,14 +42,18 @@ pub(super) async fn through_theirs(scene: &Scene<'_>) -> Result<()> {
         _ => None,
     });
     let (pairing, digits) = shown.await.context("the host shows no digits")?;
-    app.hear(|event| matches!(event, Event::AskDigits(_)).then_some(())).await.context("the app asks for none")?;
+    app.hear(|event| matches!(event, Event::AskDigits(_)).then_some(()))
+        .await
+        .context("the app asks for none")?;
     app.service.party().digits(pairing, digits).await?;
     host.hear(|event| matches!(event, Event::Confirmed { compared: true, .. }).then_some(())).await?;
     app.hear(|event| matches!(event, Event::Acknowledged { .. }).then_some(())).await?;
 
     for side in [&host, &app] {
         for _ in 0..PINGS {
-            timeout(PATIENCE, side.service.party().ping(pairing)).await.context("a ping is not answered")??;
+            timeout(PATIENCE, side.service.party().ping(pairing))
+                .await
+                .context("a ping is not answered")??;
         }
     }
     for side in [host, app] {
@@ -79,9 +83,8 @@ impl Side {
         let service = Service::start(&config, network).await?;
         let events = service.party().events();
         let mut peers = service.node().context("it is on the network")?.peers().watch();
-        let heard = |peers: &PeerList| {
-            peers.connected.iter().any(|peer| peer.topics.len() == usize::from(SHARDS))
-        };
+        let heard =
+            |peers: &PeerList| peers.connected.iter().any(|peer| peer.topics.len() == usize::from(SHARDS));
         timeout(PATIENCE, peers.wait_for(heard)).await.context("the relay is not on all shards")??;
         Ok(Self { service, events })
     }

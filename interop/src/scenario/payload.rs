@@ -55,7 +55,12 @@ async fn open(peer: &mut Peer, key: String, kind: Encryption, sealed: &[u8]) -> 
     peer.ask(Op::PayloadOpen { key, kind, payload: base64(sealed) }).await
 }
 
-async fn seal(peer: &mut Peer, key: String, payload: &[u8], signer: Option<&SecretKey>) -> Result<waku::Bytes> {
+async fn seal(
+    peer: &mut Peer,
+    key: String,
+    payload: &[u8],
+    signer: Option<&SecretKey>,
+) -> Result<waku::Bytes> {
     let sign = signer.map(|signer| base64(&*signer.to_bytes()));
     let sealed: line::Payload = peer.ask(Op::PayloadSeal { key, sign, payload: base64(payload) }).await?;
     unbase64(&sealed.payload)

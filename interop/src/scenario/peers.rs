@@ -7,10 +7,10 @@ use waku::{
     Announcement, Capabilities, Keypair, Multiaddr, Node, NodeRecord, PeerExchangeConfig, RelayShards, Shard,
 };
 
-use super::{CLUSTER, Pair, Scene, address_for, ticks, topic, until};
+use super::{CLUSTER, Pair, Scene, address_for, eventually, topic, until};
 use crate::line::{Exchanged, Op, Peers, Record, Start, Told};
 use crate::ours;
-use crate::peer::{PATIENCE, Peer};
+use crate::peer::Peer;
 
 /// Each learns the cluster of the other, and the other the shards of ours.
 pub(super) async fn metadata_told(scene: &Scene<'_>) -> Result<()> {
@@ -33,17 +33,11 @@ pub(super) async fn metadata_mismatch(scene: &Scene<'_>) -> Result<()> {
     let id = peer.id()?;
     until(&node, |peers| peers.get(id).is_none() && peers.last_disconnection(id).is_some()).await?;
     let ours = node.local_peer_id().to_string();
-    let mut ticks = ticks();
-    let parted = async {
-        loop {
-            ticks.tick().await;
-            let connected: Peers = peer.ask(Op::Peers).await?;
-            if !connected.peers.contains(&ours) {
-                return anyhow::Ok(());
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, parted).await.context("it believes to be connected")??;
+    eventually("it believes to be connected", async || {
+        let connected: Peers = peer.ask(Op::Peers).await?;
+        Ok(!connected.peers.contains(&ours))
+    })
+    .await?;
     node.shutdown().await;
     peer.stop().await
 }
@@ -104,7 +98,10 @@ pub(super) async fn record_of_ours_read(scene: &Scene<'_>) -> Result<()> {
     ensure!(read.waku2.is_none_or(|waku2| waku2 == record.capabilities().0), "{read:?}");
     for address in ["/ip4/127.0.0.1/tcp/60000", "/ip4/127.0.0.1/tcp/60001/ws"] {
         let with_id = format!("{address}/p2p/{}", record.peer_id());
-        ensure!(read.addresses.iter().any(|read| read == address || *read == with_id), "{read:?} lacks {address}");
+        ensure!(
+            read.addresses.iter().any(|read| read == address || *read == with_id),
+            "{read:?} lacks {address}"
+        );
     }
     peer.stop().await
 }

@@ -87,8 +87,10 @@ impl Stored {
 }
 
 fn check(found: &[StoredMessage], wanted: &[Envelope], with_data: bool) -> Result<()> {
-    let (hashes, wanted_hashes): (Vec<_>, Vec<_>) =
-        (found.iter().map(|found| &found.hash).collect(), wanted.iter().map(|wanted| hex(wanted.hash())).collect());
+    let (hashes, wanted_hashes): (Vec<_>, Vec<_>) = (
+        found.iter().map(|found| &found.hash).collect(),
+        wanted.iter().map(|wanted| hex(wanted.hash())).collect(),
+    );
     ensure!(hashes == wanted_hashes.iter().collect::<Vec<_>>(), "{hashes:?} instead of {wanted_hashes:?}");
     for (found, wanted) in found.iter().zip(wanted) {
         if with_data {

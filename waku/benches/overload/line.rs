@@ -49,13 +49,13 @@ pub(crate) struct Outcome {
 }
 
 impl Line {
-    /// Starts the three, B with an archive if a file is named for it, and waits until they know each other.
-    pub(crate) fn start(archive: Option<&str>) -> Result<Self, Box<dyn Error>> {
-        let arguments: Vec<&str> = ["relay"].into_iter().chain(archive).collect();
-        let mut b = Process::spawn(&arguments)?;
+    /// Starts the three, B with these arguments, and waits until they know each other.
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let arguments = [&["relay"], arguments].concat();
+        let mut b = Process::spawn("MIDDLE", &arguments)?;
         let address = b.hear("address ")?;
-        let mut c = Process::spawn(&["receiver", &address])?;
-        let mut a = Process::spawn(&["publisher", &address])?;
+        let mut c = Process::spawn("ENDS", &["receiver", &address])?;
+        let mut a = Process::spawn("ENDS", &["publisher", &address])?;
         for end in [&mut a, &mut c] {
             end.hear("address ")?;
             end.hear("ready")?;

@@ -13,8 +13,19 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn spawn(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(std::env::current_exe()?);
+    /// Starts it, under the command that the environment variable `under` names, if it does.
+    pub(crate) fn spawn(under: &str, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let program = std::env::current_exe()?;
+        let under = std::env::var(under).unwrap_or_default();
+        let mut words = under.split_whitespace();
+        let mut command = match words.next() {
+            Some(first) => {
+                let mut command = Command::new(first);
+                command.args(words).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().ok_or("a process without an input")?;
         let output = BufReader::new(child.stdout.take().ok_or("a process without an output")?);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use waku::store::archive::RedbArchive;
 use waku::{
-    Config, ContentTopic, Delivery, FilterConfig, Keypair, LightpushConfig, Multiaddr, Node,
-    PeerExchangeConfig, PeerList, PublishError, Sharding, StoreConfig, WakuMessage,
+    Config, ContentTopic, Delivery, FilterConfig, Keypair, LightpushConfig, Node, PeerExchangeConfig,
+    PeerList, PublishError, Sharding, StoreConfig, WakuMessage,
 };
 
 use super::PAYLOAD_LEN;
@@ -27,13 +27,16 @@ pub(crate) fn is_role(text: &str) -> bool {
 pub(crate) fn play(role: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let (dial, archive) = match (role, arguments) {
-            ("relay", []) => (None, None),
-            ("relay", [archive]) => (None, Some(Path::new(archive))),
-            (_, [address]) => (Some(address.parse()?), None),
+        let mut config = match (role, arguments) {
+            ("relay", arguments) => relay(arguments)?,
+            (_, [address]) => Config { static_peers: vec![address.parse()?], ..config()? },
             _ => return Err("a publisher and a receiver need an address".into()),
         };
-        let node = node(dial, archive).await?;
+        // The receiver's own reader is not what is measured.
+        config.subscription_queue_len = 200_000;
+        let node = Node::spawn(config).await?;
+        println!("address {}", node.listen_addresses().first().ok_or("no address")?);
+        std::io::stdout().flush()?;
         match role {
             "publisher" => publish(&node).await?,
             "receiver" => receive(&node).await?,
@@ -50,22 +53,24 @@ pub(crate) fn play(role: &str, arguments: &[&str]) -> Result<(), Box<dyn Error>>
     })
 }
 
-async fn node(dial: Option<Multiaddr>, archive: Option<&Path>) -> Result<Node, Box<dyn Error>> {
+fn config() -> Result<Config, Box<dyn Error>> {
     let mut config = Config::new(Keypair::generate(), Sharding::fixed(0, [0])?);
     config.listen_addresses = vec!["/ip4/127.0.0.1/tcp/0".parse()?];
-    config.static_peers = dial.into_iter().collect();
-    // The receiver's own reader is not what is measured.
-    config.subscription_queue_len = 200_000;
-    if let Some(path) = archive {
-        config.store = Some(StoreConfig::new(Arc::new(RedbArchive::open(path)?)));
+    Ok(config)
+}
+
+/// The node in the middle: with an archive if a file is named, with every service if it is to serve.
+fn relay(arguments: &[&str]) -> Result<Config, Box<dyn Error>> {
+    let mut config = config()?;
+    if let [archive, ..] = arguments {
+        config.store = Some(StoreConfig::new(Arc::new(RedbArchive::open(Path::new(archive))?)));
+    }
+    if let [_, "serve"] = arguments {
         config.filter = Some(FilterConfig::default());
         config.lightpush = Some(LightpushConfig::default());
         config.peer_exchange = Some(PeerExchangeConfig::default());
     }
-    let node = Node::spawn(config).await?;
-    println!("address {}", node.listen_addresses().first().ok_or("no address")?);
-    std::io::stdout().flush()?;
-    Ok(node)
+    Ok(config)
 }
 
 fn line() -> std::io::Result<String> {

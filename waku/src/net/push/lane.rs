@@ -38,7 +38,7 @@ pub(crate) enum NotPushed {
 /// The lanes of all connected peers. A clone is the same lanes.
 #[derive(Debug, Clone)]
 pub(crate) struct Lanes {
-    lanes: Arc<Mutex<HashMap<PeerId, Arc<Lane>>>>,
+    of_peers: Arc<Mutex<HashMap<PeerId, Arc<Lane>>>>,
     /// For how long pushes may fail before nothing more is pushed to a peer.
     give_up_after: Duration,
     metrics: PushMetrics,
@@ -46,7 +46,7 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(give_up_after: Duration, metrics: PushMetrics) -> Self {
-        Self { lanes: Arc::default(), give_up_after, metrics }
+        Self { of_peers: Arc::default(), give_up_after, metrics }
     }
 
     /// Puts a frame into a peer's lane.
@@ -88,7 +88,7 @@ impl Lanes {
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<PeerId, Arc<Lane>>> {
         // Nothing panics while it holds the lock.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.of_peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
