@@ -6,13 +6,14 @@ use anyhow::Result;
 use futures::future::BoxFuture;
 use tokio::process::Command;
 
+use crate::logs::Logs;
 use crate::peer::{Driver, Implementation};
 use crate::process::Process;
 
 /// Our program around js-waku (`interop/jswaku`).
 pub struct JsWaku {
     folder: PathBuf,
-    log: PathBuf,
+    logs: Logs,
     chromium: Option<PathBuf>,
 }
 
@@ -20,14 +21,13 @@ impl JsWaku {
     /// In Node.js.
     #[must_use]
     pub fn in_node(folder: &Path, cache: &Path) -> Self {
-        Self { folder: folder.to_owned(), log: cache.join("jswaku-node.log"), chromium: None }
+        Self { folder: folder.to_owned(), logs: Logs::below(cache), chromium: None }
     }
 
     /// In a page of headless Chromium.
     #[must_use]
     pub fn in_chromium(folder: &Path, cache: &Path, chromium: &Path) -> Self {
-        let log = cache.join("jswaku-chromium.log");
-        Self { folder: folder.to_owned(), log, chromium: Some(chromium.to_owned()) }
+        Self { folder: folder.to_owned(), logs: Logs::below(cache), chromium: Some(chromium.to_owned()) }
     }
 }
 
@@ -45,7 +45,7 @@ impl Implementation for JsWaku {
                 Some(chromium) => command.arg("browser.mjs").env("CHROMIUM", chromium),
                 None => command.arg("dist/peer.mjs"),
             };
-            Ok(Box::new(Process::start(command, &self.log)?) as Box<dyn Driver>)
+            Ok(Box::new(Process::start(command, &self.logs, "jswaku")?) as Box<dyn Driver>)
         })
     }
 }

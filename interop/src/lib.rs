@@ -10,6 +10,7 @@ pub mod gowaku;
 pub mod install;
 pub mod jswaku;
 pub mod line;
+pub mod logs;
 pub mod matrix;
 pub mod nwaku;
 pub mod ours;

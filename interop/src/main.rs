@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use tokio::time::timeout;
+use waku_interop::logs::Logs;
 use waku_interop::matrix::{Matrix, Row, Verdict};
 use waku_interop::peer::Implementation;
 use waku_interop::scenario::{Role, SCENARIOS, Scenario, Scene, through_the_browser};
@@ -76,14 +77,16 @@ async fn main() -> ExitCode {
 /// Runs what was asked for; returns how many rows failed.
 async fn run(args: &Args) -> Result<usize> {
     let runs = |set| args.sets.contains(&set) || (args.sets.contains(&Set::All) && set != Set::Ours);
+    let cache = args.cache.clone().unwrap_or_else(install::default_cache);
+    fs::create_dir_all(&cache).with_context(|| format!("{} cannot be made", cache.display()))?;
+    let cache = cache.canonicalize()?;
     let mut run = Run {
         matrix: Matrix::default(),
         only: args.only.clone().unwrap_or_default(),
-        cache: args.cache.clone().unwrap_or_else(install::default_cache),
+        logs: Logs::below(&cache),
+        cache,
         everything: args.sets.contains(&Set::All) && args.only.is_none(),
     };
-    fs::create_dir_all(&run.cache).with_context(|| format!("{} cannot be made", run.cache.display()))?;
-    run.cache = run.cache.canonicalize()?;
     if runs(Set::Ours) {
         run.all_with("ours", &ours::Ours).await?;
     }
@@ -104,7 +107,7 @@ async fn run(args: &Args) -> Result<usize> {
         let browser = jswaku::JsWaku::in_chromium(&folder, &run.cache, &chromium);
         run.all_with("jswaku", &browser).await?;
         if let Some(go_waku) = &go_waku {
-            run.chain(&browser, go_waku).await;
+            run.chain(&browser, go_waku).await?;
         }
     }
     if runs(Set::Nwaku) {
@@ -123,6 +126,7 @@ struct Run {
     matrix: Matrix,
     only: String,
     cache: PathBuf,
+    logs: Logs,
     /// All there is was asked for: what comes of it is kept beside the sources.
     everything: bool,
 }
@@ -144,22 +148,24 @@ impl Run {
                 fs::remove_dir_all(&folder)?;
             }
             fs::create_dir_all(&folder)?;
+            self.logs.clear()?;
             let scene = Scene { foreign, folder: &folder };
             let started = Instant::now();
             let outcome = timeout(PATIENCE, (scenario.run)(&scene)).await;
             let outcome = outcome.unwrap_or_else(|_| bail!("it did not end within {PATIENCE:?}"));
             let Scenario { protocol, role, name, .. } = *scenario;
             let (peer, verdict) = (foreign.name(), Verdict::of(&outcome));
-            self.record(Row { protocol, role, peer, set, scenario: name, verdict }, started);
+            self.record(Row { protocol, role, peer, set, scenario: name, verdict }, started)?;
         }
         Ok(())
     }
 
-    async fn chain(&mut self, browser: &dyn Implementation, go_waku: &dyn Implementation) {
+    async fn chain(&mut self, browser: &dyn Implementation, go_waku: &dyn Implementation) -> Result<()> {
         let name = "browser-to-go-waku-and-back";
         if !name.contains(&self.only) {
-            return;
+            return Ok(());
         }
+        self.logs.clear()?;
         let started = Instant::now();
         let screenshot =
             if self.everything { install::sources() } else { &self.cache }.join("screenshot.png");
@@ -173,13 +179,18 @@ impl Run {
             scenario: name,
             verdict: Verdict::of(&outcome),
         };
-        self.record(row, started);
+        self.record(row, started)
     }
 
-    fn record(&mut self, row: Row, started: Instant) {
+    fn record(&mut self, row: Row, started: Instant) -> Result<()> {
         let Row { peer, scenario, verdict, .. } = &row;
         eprintln!("{peer:40} {scenario:32} {:6.1} s  {verdict}", started.elapsed().as_secs_f64());
+        if matches!(row.verdict, Verdict::Fail(_)) {
+            let kept = self.logs.keep(&format!("{}-{scenario}", row.set))?;
+            eprintln!("    its logs: {}", kept.display());
+        }
         self.matrix.rows.push(row);
+        Ok(())
     }
 
     fn conclude(self, args: &Args) -> Result<usize> {

@@ -6,15 +6,15 @@ mod node;
 mod rest;
 
 use std::env;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures::future::BoxFuture;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::logs::Logs;
 use crate::peer::{Driver, Implementation, PATIENCE};
 
 /// The environment variable that names the program.
@@ -24,24 +24,21 @@ const PROGRAM: &str = "NWAKU_BIN";
 pub struct Nwaku {
     program: PathBuf,
     name: String,
-    log: PathBuf,
+    logs: Logs,
 }
 
 impl Nwaku {
     /// The program that `NWAKU_BIN` names, if it names one, and where it logs.
     ///
     /// # Errors
-    /// When it names no file, or nothing can be logged.
+    /// When it names no file.
     pub async fn from_env(cache: &Path) -> Result<Option<Self>> {
         let Some(program) = env::var_os(PROGRAM).filter(|named| !named.is_empty()) else { return Ok(None) };
         let program = PathBuf::from(program);
         ensure!(program.is_file(), "{PROGRAM} names {}, which is no file", program.display());
         let program = program.canonicalize()?;
-        let log = cache.join("nwaku.log");
-        // All its nodes append to it, as two may run at once.
-        File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
         let name = name(&program).await;
-        Ok(Some(Self { program, name, log }))
+        Ok(Some(Self { program, name, logs: Logs::below(cache) }))
     }
 }
 
@@ -52,7 +49,9 @@ impl Implementation for Nwaku {
 
     fn launch(&self) -> BoxFuture<'_, Result<Box<dyn Driver>>> {
         Box::pin(async {
-            Ok(Box::new(node::Node::new(self.name.clone(), &self.program, &self.log)) as Box<dyn Driver>)
+            let (log, output) = self.logs.create("nwaku")?;
+            let node = node::Node::new(self.name.clone(), &self.program, log, output);
+            Ok(Box::new(node) as Box<dyn Driver>)
         })
     }
 }

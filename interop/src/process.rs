@@ -1,8 +1,7 @@
 //! A foreign peer that is a program, and speaks the line protocol.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +13,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use crate::line::{Event, Line, Op};
+use crate::logs::Logs;
 use crate::peer::{Driver, Failure, PATIENCE};
 
 /// The longest line: the largest message, four times over.
@@ -39,19 +39,19 @@ struct Question {
 }
 
 impl Process {
-    /// Starts a program; what it logs goes into a file.
+    /// Starts a program; what it logs goes into a file of this name.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
-        let file = File::create(log).with_context(|| format!("{} cannot be written", log.display()))?;
+    pub(crate) fn start(mut command: Command, logs: &Logs, name: &str) -> Result<Self> {
+        let (log, file) = logs.create(name)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("{command:?} cannot be started"))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             bail!("{command:?} has no input or output");
         };
         let output = BufReader::new(output.take(MAX_LINE));
-        Ok(Self { child, input, output, asked: 0, events: VecDeque::new(), log: log.to_owned() })
+        Ok(Self { child, input, output, asked: 0, events: VecDeque::new(), log })
     }
 
     async fn line(&mut self) -> Result<Line> {

@@ -1,7 +1,7 @@
 //! A node of nwaku: a child, and its REST API.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -34,13 +34,14 @@ pub(super) struct Node {
     name: String,
     program: PathBuf,
     log: PathBuf,
+    output: File,
     running: Option<Running>,
 }
 
 impl Node {
     /// Of this program, which logs there.
-    pub(super) fn new(name: String, program: &Path, log: &Path) -> Self {
-        Self { name, program: program.to_owned(), log: log.to_owned(), running: None }
+    pub(super) fn new(name: String, program: &Path, log: PathBuf, output: File) -> Self {
+        Self { name, program: program.to_owned(), log, output, running: None }
     }
 
     fn running(&mut self) -> Result<&mut Running> {
@@ -71,9 +72,9 @@ impl Node {
     }
 
     fn spawn(&self, flags: &[String]) -> Result<Child> {
-        let log = OpenOptions::new().append(true).create(true).open(&self.log)?;
         let mut command = Command::new(&self.program);
-        command.args(flags).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        command.args(flags).stdin(Stdio::null()).stdout(self.output.try_clone()?);
+        command.stderr(self.output.try_clone()?).kill_on_drop(true);
         if let Some(folder) = self.log.parent() {
             command.current_dir(folder);
         }

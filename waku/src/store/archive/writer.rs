@@ -24,8 +24,9 @@ pub const DEFAULT_RETENTION_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
 /// Most that is inserted at a time. A larger batch costs less a message, and its failure costs more.
 const BATCH: Load = Load { messages: BATCH_LEN, bytes: 8 << 20 };
-/// Time from the begin of one insertion to the next while less than a batch waits: small batches cost the relay more
-/// of the processor than large ones. A message that comes alone does not wait.
+/// An insertion of so many messages shows that they come quickly. Small batches cost the relay more of the processor than
+/// large ones, so then there is time from the begin of that insertion to the next, unless a whole batch waits.
+const BUSY_LEN: usize = 16;
 const REST: Duration = Duration::from_millis(100);
 /// Time from a failed insertion to the next attempt: first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
@@ -57,7 +58,7 @@ impl Default for WriterConfig {
 /// Keeps messages in an archive as they come. Cheap to clone; it stops when it is told to, or when the last clone
 /// is dropped, and everything it has taken is inserted before it ends.
 ///
-/// What waits is inserted in batches: at once, or when the batch before it is a tenth of a second old. When the archive fails, the batch is
+/// What waits is inserted in batches, as soon as the batch before it is; while much comes, ten times a second. When the archive fails, the batch is
 /// tried again until it succeeds, later and later, and what finds no room in the meantime is dropped. Everything
 /// is counted, in the `waku_archive_…` counters.
 ///
@@ -193,7 +194,7 @@ impl Task {
         let mut rested = Instant::now();
         while !self.stop.is_cancelled() {
             let started = Instant::now();
-            if self.insert_some().await {
+            if self.insert_some().await >= BUSY_LEN {
                 rested = started + REST;
             }
             if let Some(keep) = pruning {
@@ -208,7 +209,7 @@ impl Task {
             }
         }
         self.inbox.close();
-        while self.insert_some().await {}
+        while self.insert_some().await > 0 {}
     }
 
     /// Returns when a batch waits, or anything after the rest.
@@ -219,15 +220,15 @@ impl Task {
         }
     }
 
-    /// Inserts what waits, as much as a batch takes; false when nothing did.
-    async fn insert_some(&self) -> bool {
+    /// Inserts what waits, as much as a batch takes, and tells how many messages that were.
+    async fn insert_some(&self) -> usize {
         let batch = self.inbox.take(BATCH);
         let load = Load::of(&batch);
         if !batch.is_empty() {
             self.insert(batch.into()).await;
             self.inbox.release(load);
         }
-        load.messages > 0
+        load.messages
     }
 
     /// Inserts a batch, however often that takes; only a stopped writer gives up.
