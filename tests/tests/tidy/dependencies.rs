@@ -8,13 +8,15 @@ use crate::assert_none;
 use crate::workspace::{FUZZ, crates, manifest};
 
 /// Every crate, and which of our crates it may name in its manifest, tests and examples included.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("proto", &[]),
     ("noise-session", &[]),
     ("pairing", &["noise-session", "proto"]),
     ("payload", &[]),
     ("archive", &["proto"]),
-    ("waku", &["archive", "proto"]),
+    ("discovery", &["proto"]),
+    ("operator", &[]),
+    ("waku", &["archive", "discovery", "operator", "proto"]),
     ("node-manager", &["noise-session", "pairing", "proto", "waku"]),
     ("tests", &["archive", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"]),
     ("interop", &["node-manager", "noise-session", "pairing", "payload", "waku"]),
