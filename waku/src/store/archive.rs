@@ -1,6 +1,7 @@
 //! The archive of a store node: the drivers, and what feeds them.
 
 mod inbox;
+mod priority;
 #[cfg(test)]
 mod testing;
 mod writer;

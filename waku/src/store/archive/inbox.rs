@@ -148,6 +148,12 @@ impl Inbox {
         taken
     }
 
+    /// Whether more than a quarter of the room is taken, waiting or not released.
+    pub(super) fn is_filling(&self) -> bool {
+        let quarter = Load { messages: self.limit.messages / 4, bytes: self.limit.bytes / 4 };
+        !self.state().load.fits(quarter)
+    }
+
     /// Makes room again for what was taken.
     pub(super) fn release(&self, load: Load) {
         let mut state = self.state();

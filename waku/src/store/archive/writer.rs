@@ -9,12 +9,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::inbox::{BATCH_LEN, Inbox, Load, Refusal, admit};
+use super::priority::giving_way;
 use super::{Archive, ArchiveError, Keep, PRUNE_LEN, RetentionPolicy};
 use crate::metrics::Metrics;
 use crate::{Envelope, MetricsSnapshot};
 
 /// Most messages that wait, when nothing else is said.
-pub const DEFAULT_INBOX_MESSAGES: usize = 16_384;
+pub const DEFAULT_INBOX_MESSAGES: usize = 32_768;
 /// Most bytes of messages that wait, when nothing else is said.
 pub const DEFAULT_INBOX_BYTES: usize = 64 << 20;
 /// How long messages are kept when nothing else is said: two days, as in nwaku.
@@ -58,8 +59,9 @@ impl Default for WriterConfig {
 /// Keeps messages in an archive as they come. Cheap to clone; it stops when it is told to, or when the last clone
 /// is dropped, and everything it has taken is inserted before it ends.
 ///
-/// What waits is inserted in batches, as soon as the batch before it is; while much comes, ten times a second. When the archive fails, the batch is
-/// tried again until it succeeds, later and later, and what finds no room in the meantime is dropped. Everything
+/// What waits is inserted in batches, as soon as the batch before it is; while much comes, ten times a second. On Linux
+/// an insertion gives way to whatever else wants the processor, unless the inbox fills. When the archive fails,
+/// the batch is tried again until it succeeds, later and later, and what finds no room in the meantime is dropped. Everything
 /// is counted, in the `waku_archive_…` counters.
 ///
 /// ```
@@ -237,7 +239,14 @@ impl Task {
         for attempt in 1_u64.. {
             let is_last = self.stop.is_cancelled();
             let (archive, envelopes) = (Arc::clone(&self.archive), Arc::clone(&batch));
-            match flatten(spawn_blocking(move || archive.insert(&envelopes)).await) {
+            let insert = move || archive.insert(&envelopes);
+            // Relaying goes first, until the inbox shows that nothing is left over for the archive.
+            let inserted = if is_last || self.inbox.is_filling() {
+                spawn_blocking(insert).await
+            } else {
+                giving_way(insert).await
+            };
+            match flatten(inserted) {
                 Ok(inserted) => {
                     self.metrics.archive_inserted.add(inserted.new as u64);
                     self.metrics.archive_duplicates.add(inserted.known as u64);
