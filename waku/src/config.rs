@@ -1,11 +1,12 @@
 //! What a node is told at start. Every default is a constant here, with its source.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::peers::{Backoff, Dialing};
-use crate::relay::Validator;
+use crate::relay::{Tap, Validator};
 use crate::{
     FilterClientConfig, FilterConfig, Keypair, LightpushConfig, Multiaddr, Nat, PeerExchangeConfig, Sharding,
     StoreConfig, Tls,
@@ -47,6 +48,11 @@ pub struct Config {
     /// WebSocket, and `/ip4|ip6/…/udp/…/quic-v1`. Port 0 takes a free one. None by default: the node then
     /// only dials.
     pub listen_addresses: Vec<Multiaddr>,
+    /// What peers are told to dial instead of the addresses the node listens on: those seen from outside, names, ports
+    /// of a router. Empty by default.
+    pub announced: Vec<Multiaddr>,
+    /// Who is asked for names (`/dns4/…`, `/dnsaddr/…`), on port 53; the system's name servers when empty, which is the default.
+    pub name_servers: Vec<IpAddr>,
     /// Certificates for secure WebSocket.
     pub tls: Tls,
     /// How the node is reached when it has no public address.
@@ -94,8 +100,13 @@ pub struct Config {
     /// relay peers, or without relay knows few peers. Off by default; nwaku does it when it is given a peer to
     /// ask.
     pub ask_for_peers: bool,
+    /// A message that nobody can be sent comes to the node's own subscriptions, archive and filter subscribers all
+    /// the same, as in nwaku; publishing it is an error in either case. Off by default.
+    pub deliver_unsent: bool,
     /// Judges messages beyond their structure, for example by their rate limit proof.
     pub validator: Option<Arc<dyn Validator>>,
+    /// Is shown every message relayed. None by default.
+    pub taps: Vec<Arc<dyn Tap>>,
 }
 
 /// By how much a message from others may be larger than one of ours, in bytes. Others measure the message
@@ -109,6 +120,8 @@ impl Config {
             keypair,
             sharding,
             listen_addresses: Vec::new(),
+            announced: Vec::new(),
+            name_servers: Vec::new(),
             tls: Tls::default(),
             nat: Nat::default(),
             static_peers: Vec::new(),
@@ -129,7 +142,9 @@ impl Config {
             store: None,
             peer_exchange: None,
             ask_for_peers: false,
+            deliver_unsent: false,
             validator: None,
+            taps: Vec::new(),
         }
     }
 }

@@ -69,9 +69,10 @@ pub use net::tls::{Tls, TlsError};
 pub use node::{Node, SpawnError, Stopped};
 pub use peer_exchange::{MAX_EXCHANGED_PEERS, PeerExchangeConfig, PeerExchangeError};
 pub use peers::{PeerInfo, PeerList, Peers};
-pub use rate_limit::{Rate, RateLimit};
+pub use rate_limit::{Rate, RateLimit, Refill};
 pub use relay::{
-    PublishError, PublishReceipt, Relay, RelayFilter, RelaySubscription, SubscribeError, Validator, Verdict,
+    Membership, PublishError, PublishReceipt, Relay, RelayFilter, RelayPeer, RelaySubscription,
+    SubscribeError, Validator, Verdict,
 };
 pub use sharding::{RoutingError, Sharding};
 pub use store::{Store, StoreConfig, StoreError};

@@ -151,6 +151,9 @@ impl Node {
         if let Some(store) = &store {
             router.add_tap(store.tap());
         }
+        for tap in &config.taps {
+            router.add_tap(Arc::clone(tap));
+        }
         let parts = FilterParts {
             inlets,
             asker: askers.filter_subscribe.clone(),
@@ -298,6 +301,7 @@ async fn start(driver: &mut Driver, config: &Config) -> Result<(), SpawnError> {
     // Shards first: the first peer asks for them at once.
     driver.pin(config.sharding.subscribed());
     driver.listen(&config.listen_addresses, &config.tls).await?;
+    driver.announce(&config.announced);
     let static_peers = config.static_peers.iter().map(|address| (address, false));
     let service_peers = config.service_peers.iter().map(|address| (address, true));
     for (address, is_service) in static_peers.chain(service_peers) {

@@ -15,12 +15,28 @@ pub struct Rate {
     pub volume: u32,
     /// In how much time.
     pub period: Duration,
+    /// How places come back.
+    pub refill: Refill,
+}
+
+/// How the places for requests come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refill {
+    /// One after the other, evenly over the period.
+    Evenly,
+    /// All when a period is over; the first request begins the next one.
+    AtOnce,
 }
 
 impl Rate {
-    /// So many requests in so much time.
+    /// So many requests in so much time, places coming back evenly.
     pub const fn new(volume: u32, period: Duration) -> Self {
-        Self { volume, period }
+        Self { volume, period, refill: Refill::Evenly }
+    }
+
+    /// So many requests in each period, and not one more.
+    pub const fn each(volume: u32, period: Duration) -> Self {
+        Self { volume, period, refill: Refill::AtOnce }
     }
 }
 
@@ -98,9 +114,12 @@ impl Bucket {
 
     fn refill(&mut self, rate: Rate, now: Instant) {
         let volume = f64::from(rate.volume);
-        let elapsed = now.saturating_duration_since(self.since).as_secs_f64();
-        let gained =
-            if rate.period.is_zero() { volume } else { elapsed / rate.period.as_secs_f64() * volume };
+        let elapsed = now.saturating_duration_since(self.since);
+        let gained = match rate.refill {
+            _ if elapsed >= rate.period => volume,
+            Refill::AtOnce => return,
+            Refill::Evenly => elapsed.as_secs_f64() / rate.period.as_secs_f64() * volume,
+        };
         self.tokens = (self.tokens + gained).min(volume);
         self.since = now;
     }
@@ -154,6 +173,18 @@ mod tests {
         let (mut limiter, now, peer) = (limiter(None, Some(30)), Instant::now(), PeerId::random());
         assert_eq!(taken(&mut limiter, peer, now, 100), 30);
         assert_eq!(taken(&mut limiter, peer, now + Duration::from_secs(2), 100), 1);
+        assert_eq!(taken(&mut limiter, peer, now + 10 * MINUTE, 100), 30);
+    }
+
+    #[test]
+    fn places_of_a_period_come_back_when_it_is_over() {
+        let per_peer = Some(Rate::each(30, MINUTE));
+        let mut limiter = Limiter::new(RateLimit { total: None, per_peer });
+        let (now, peer) = (Instant::now(), PeerId::random());
+        assert_eq!(taken(&mut limiter, peer, now, 20), 20);
+        assert_eq!(taken(&mut limiter, peer, now + Duration::from_secs(59), 100), 10);
+        assert_eq!(taken(&mut limiter, peer, now + MINUTE, 100), 30);
+        assert_eq!(taken(&mut limiter, peer, now + MINUTE + Duration::from_secs(59), 100), 0);
         assert_eq!(taken(&mut limiter, peer, now + 10 * MINUTE, 100), 30);
     }
 

@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use waku_proto::content_topic::ParseContentTopicError;
 use waku_proto::message::MessageError;
 use waku_proto::{ContentTopic, EncodedMessage, MessageHash, PubsubTopic, Shard, WakuMessage, relay};
@@ -24,9 +24,10 @@ use self::fan_out::Interest;
 use crate::net::command::{Published, RelayCommand, Unpublished};
 use crate::node::Shared;
 use crate::sharding::{RoutingError, Sharding};
-use crate::{Envelope, Stopped};
+use crate::{Envelope, PeerId, Stopped};
 
 pub use self::subscription::{ChangeTopicsError, RelaySubscription};
+pub use self::tap::Tap;
 pub use self::validate::{Validator, Verdict};
 
 /// Publishes and subscribes. Cheap to clone; keeps the node running.
@@ -111,6 +112,33 @@ impl Relay {
         Ok(PublishReceipt { hash, peers })
     }
 
+    /// Subscribes the node to a pubsub topic without reading its messages: it relays them, and they come to what
+    /// else takes them, its archive for example. As long as the membership is kept.
+    ///
+    /// # Errors
+    /// When the node does not relay, or has stopped.
+    pub async fn join(&self, topic: impl Into<PubsubTopic>) -> Result<Membership, SubscribeError> {
+        Ok(Membership { _subscription: self.open(Interest::Membership(topic.into())).await? })
+    }
+
+    /// The pubsub topics the node is subscribed to, watched.
+    pub fn watch_topics(&self) -> watch::Receiver<BTreeSet<PubsubTopic>> {
+        self.node.topics.clone()
+    }
+
+    /// The relay's view of each connected peer, by peer id; nobody when the node does not relay.
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn peers(&self) -> Result<Vec<RelayPeer>, Stopped> {
+        if !self.node.relays {
+            return Ok(Vec::new());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.node.command(RelayCommand::Peers { reply }).await?;
+        answer.await.map_err(|_| Stopped)
+    }
+
     /// Subscribes to everything on a pubsub topic or shard, or to some content topics.
     ///
     /// The node subscribes to the pubsub topics needed as long as a subscription needs them. Dropping the
@@ -122,15 +150,36 @@ impl Relay {
         &self,
         filter: impl Into<RelayFilter>,
     ) -> Result<RelaySubscription, SubscribeError> {
+        let interest = interest(&self.node.sharding, filter.into())?;
+        self.open(interest).await
+    }
+
+    async fn open(&self, interest: Interest) -> Result<RelaySubscription, SubscribeError> {
         if !self.node.relays {
             return Err(SubscribeError::NoRelay);
         }
-        let interest = interest(&self.node.sharding, filter.into())?;
         let (reply, answer) = oneshot::channel();
         self.node.command(RelayCommand::Subscribe { interest, reply }).await?;
         let (id, reader) = answer.await.map_err(|_| Stopped)?;
         Ok(RelaySubscription::new(id, reader, Arc::downgrade(&self.node)))
     }
+}
+
+/// Keeps the node subscribed to a pubsub topic; dropping it leaves the topic, unless somebody else needs it.
+#[derive(Debug)]
+pub struct Membership {
+    _subscription: RelaySubscription,
+}
+
+/// What the relay shares with a connected peer, and what it thinks of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelayPeer {
+    /// Its identity.
+    pub peer_id: PeerId,
+    /// Gossipsub's score of it; below 0 it is refused some favours, far below everything.
+    pub score: f64,
+    /// The pubsub topics it is a mesh peer on: those whose messages are sent to it at once.
+    pub mesh: BTreeSet<PubsubTopic>,
 }
 
 fn interest(sharding: &Sharding, filter: RelayFilter) -> Result<Interest, RoutingError> {

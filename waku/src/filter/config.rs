@@ -38,7 +38,7 @@ pub struct FilterConfig {
 
 impl Default for FilterConfig {
     fn default() -> Self {
-        let rate = Rate::new(30, Duration::from_secs(60));
+        let rate = Rate::each(30, Duration::from_secs(60));
         Self {
             rate_limit: RateLimit { total: None, per_peer: Some(rate) },
             max_subscribers: DEFAULT_MAX_SUBSCRIBERS,

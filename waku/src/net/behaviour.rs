@@ -47,7 +47,8 @@ impl Behaviour {
             .with_max_pending_incoming(Some(config.limits.total))
             .with_max_established_per_peer(Some(config.limits.per_peer));
         let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), config.keypair.public())
-            .with_agent_version(config.agent.clone());
+            .with_agent_version(config.agent.clone())
+            .with_hide_listen_addrs(!config.announced.is_empty());
         let ping = ping::Config::new().with_interval(config.ping_interval);
         Self {
             limits: connection_limits::Behaviour::new(limits),

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use waku_proto::{PubsubTopic, Shard};
 
 use crate::peers::{AddPeerError, KnownPeer, NewPeer};
+use crate::relay::RelayPeer;
 use crate::relay::fan_out::{Interest, SubscriptionId};
 use crate::relay::queue::Reader;
 use crate::{Envelope, NodeRecord};
@@ -73,6 +74,10 @@ pub(crate) enum RelayCommand {
     Subscribe {
         interest: Interest,
         reply: oneshot::Sender<(SubscriptionId, Reader)>,
+    },
+    /// Answered with the relay's view of each connected peer.
+    Peers {
+        reply: oneshot::Sender<Vec<RelayPeer>>,
     },
     /// Answered with false when the subscription has no content topics to change.
     ChangeTopics {

@@ -201,6 +201,10 @@ impl Driver {
                 // An unread reader is dropped here and swept away.
                 let _ = reply.send(subscription);
             }
+            RelayCommand::Peers { reply } => {
+                let peers = self.book.peers().map(|peer| peer.peer_id);
+                let _ = reply.send(self.router.peers(gossipsub, peers));
+            }
             RelayCommand::ChangeTopics { id, change, reply } => {
                 let is_changed = self.router.change_topics(gossipsub, id, change);
                 self.tell_shards();

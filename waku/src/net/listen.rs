@@ -78,6 +78,13 @@ impl Driver {
         Ok(())
     }
 
+    /// Tells peers these addresses of the node.
+    pub(crate) fn announce(&mut self, addresses: &[Multiaddr]) {
+        for address in addresses {
+            self.swarm.add_external_address(address.clone());
+        }
+    }
+
     async fn ready(&mut self, id: ListenerId) -> io::Result<()> {
         loop {
             match self.swarm.select_next_some().await {

@@ -1,5 +1,6 @@
 //! A message's way between gossipsub and the subscriptions of this node.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use super::flow::Flows;
 use super::pushback::Pushback;
 use crate::config::MAX_RPC_OVERHEAD;
 use crate::metrics::Metrics;
+use crate::relay::RelayPeer;
 use crate::relay::behaviour::{Gossipsub, PUBLISH_THRESHOLD, gossip_topic, topic_hash, topic_score_params};
 use crate::relay::fan_out::{FanOut, Interest, SubscriptionId};
 use crate::relay::outbox::Outbox;
@@ -42,6 +44,7 @@ pub(crate) struct Router {
     validators: Option<Pool<Origin>>,
     queue_len: usize,
     max_rpc_size: usize,
+    deliver_unsent: bool,
     readers_gone: Arc<Notify>,
     metrics: Arc<Metrics>,
 }
@@ -63,6 +66,7 @@ impl Router {
             validators,
             queue_len: config.subscription_queue_len,
             max_rpc_size: config.max_rpc_size,
+            deliver_unsent: config.deliver_unsent,
             readers_gone: Arc::default(),
             metrics,
         }
@@ -81,6 +85,24 @@ impl Router {
     /// The pubsub topics the node is subscribed to.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &PubsubTopic> {
         self.topics.topics()
+    }
+
+    /// What gossipsub thinks of these peers, and what it shares with them.
+    pub(crate) fn peers(&self, gossipsub: &Gossipsub, peers: impl Iterator<Item = PeerId>) -> Vec<RelayPeer> {
+        let peer = |peer_id| RelayPeer {
+            peer_id,
+            score: gossipsub.peer_score(&peer_id).unwrap_or_default(),
+            mesh: BTreeSet::new(),
+        };
+        let mut peers: BTreeMap<PeerId, RelayPeer> = peers.map(|id| (id, peer(id))).collect();
+        for topic in self.topics.topics() {
+            for id in gossipsub.mesh_peers(&topic_hash(topic)) {
+                if let Some(peer) = peers.get_mut(id) {
+                    peer.mesh.insert(topic.clone());
+                }
+            }
+        }
+        peers.into_values().collect()
     }
 
     /// Judges a message from a peer, at once or later through the validator.
@@ -200,6 +222,9 @@ impl Router {
             // The size is checked against a smaller limit before, and there is nothing to sign or transform.
             Err(error) => {
                 tracing::debug!(%error, "message not published");
+                if self.deliver_unsent {
+                    self.deliver(envelope);
+                }
                 return Err(Unpublished::NoPeers);
             }
         }

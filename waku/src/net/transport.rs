@@ -1,8 +1,10 @@
 //! TCP, WebSocket (with and without TLS) and circuits through relays, each with Noise, and Yamux or Mplex over
 //! it; and QUIC, which has all of that in it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use hickory_resolver::config::NameServerConfig;
 use libp2p::core::Transport as _;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -10,13 +12,13 @@ use libp2p::core::upgrade::{SelectUpgrade, Version};
 use libp2p::multiaddr::Protocol;
 use libp2p::relay;
 use libp2p::swarm::Config as SwarmConfig;
-use libp2p::{Multiaddr, PeerId, Swarm, dns, identity, noise, quic, tcp, websocket, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm, dns, noise, quic, tcp, websocket, yamux};
 use thiserror::Error;
 
 use super::behaviour::Behaviour;
 use super::flow::Flows;
 use super::services::Services;
-use super::tls::{Tls, TlsError};
+use super::tls::TlsError;
 use crate::Config;
 use crate::metrics::Metrics;
 
@@ -52,9 +54,8 @@ pub(crate) fn swarm(
 ) -> Result<Swarm<Behaviour>, TransportError> {
     let peer_id = config.keypair.peer_id();
     let (circuits, circuit_client) = relay::client::new(peer_id);
-    let transport = transport(&config.keypair.clone().into_libp2p(), &config.tls, circuits)?
-        .map(move |(peer, muxer), _| (peer, flows.watch(peer, muxer)))
-        .boxed();
+    let transport =
+        transport(config, circuits)?.map(move |(peer, muxer), _| (peer, flows.watch(peer, muxer))).boxed();
     let behaviour = Behaviour::new(config, services, metrics, circuit_client);
     let config = SwarmConfig::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
     Ok(Swarm::new(transport, behaviour, peer_id, config))
@@ -64,15 +65,16 @@ pub(crate) fn swarm(
 ///
 /// js-waku speaks Mplex only and go-waku Yamux only, so both are offered.
 fn transport(
-    keypair: &identity::Keypair,
-    tls: &Tls,
+    config: &Config,
     circuits: relay::client::Transport,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+    let keypair = &config.keypair.clone().into_libp2p();
     let noise = noise::Config::new(keypair)?;
+    let name_servers = &config.name_servers;
     let muxers = SelectUpgrade::new(yamux::Config::default(), mplex());
     // It needs the names itself, for the certificates.
-    let mut websocket = websocket::Config::new(named(tcp())?);
-    websocket.set_max_data_size(MAX_WEBSOCKET_MESSAGE).set_tls_config(tls.config()?);
+    let mut websocket = websocket::Config::new(named(tcp(), name_servers)?);
+    websocket.set_max_data_size(MAX_WEBSOCKET_MESSAGE).set_tls_config(config.tls.config()?);
     let websocket = websocket
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
@@ -95,7 +97,7 @@ fn transport(
     let quic = quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     // Circuits first: their addresses begin with those of other transports. What looks names up last: it takes
     // every address for its own.
-    let last = named(quic.or_transport(plain).map(|either, _| either.into_inner()))?;
+    let last = named(quic.or_transport(plain).map(|either, _| either.into_inner()), name_servers)?;
     let direct = websocket.or_transport(last).map(|either, _| either.into_inner());
     Ok(circuits.or_transport(direct).map(|either, _| either.into_inner()).boxed())
 }
@@ -104,9 +106,14 @@ fn tcp() -> tcp::tokio::Transport {
     tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
 }
 
-/// A transport with names looked up.
-fn named<T>(transport: T) -> Result<dns::tokio::Transport<T>, TransportError> {
-    dns::tokio::Transport::system(transport).map_err(TransportError::Dns)
+/// A transport with names looked up, by the system's name servers unless there are others.
+fn named<T>(transport: T, name_servers: &[IpAddr]) -> Result<dns::tokio::Transport<T>, TransportError> {
+    if name_servers.is_empty() {
+        return dns::tokio::Transport::system(transport).map_err(TransportError::Dns);
+    }
+    let servers = name_servers.iter().map(|ip| NameServerConfig::udp_and_tcp(*ip)).collect();
+    let config = dns::ResolverConfig::from_parts(None, Vec::new(), servers);
+    Ok(dns::tokio::Transport::custom(transport, config, dns::ResolverOpts::default()))
 }
 
 /// Mplex has no flow control: a peer may fill every stream's buffer with frames of 1 MiB, so that both are

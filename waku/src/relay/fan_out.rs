@@ -14,6 +14,8 @@ pub(crate) struct SubscriptionId(u64);
 /// What a subscription asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Interest {
+    /// That the node is subscribed to a pubsub topic, and none of its messages.
+    Membership(PubsubTopic),
     /// Everything on a pubsub topic.
     Topic(PubsubTopic),
     /// These content topics, as messages have them, each on its pubsub topic.
@@ -24,7 +26,7 @@ impl Interest {
     /// The pubsub topics needed, each once.
     pub(crate) fn pubsub_topics(&self) -> BTreeSet<PubsubTopic> {
         match self {
-            Self::Topic(topic) => BTreeSet::from([topic.clone()]),
+            Self::Membership(topic) | Self::Topic(topic) => BTreeSet::from([topic.clone()]),
             Self::ContentTopics(topics) => topics.values().cloned().collect(),
         }
     }
@@ -39,6 +41,7 @@ struct Subscription {
 impl Subscription {
     fn wants(&self, envelope: &Envelope) -> bool {
         match &self.interest {
+            Interest::Membership(_) => false,
             Interest::Topic(topic) => topic == envelope.pubsub_topic(),
             Interest::ContentTopics(topics) => {
                 topics.get(envelope.message().content_topic.as_str()) == Some(envelope.pubsub_topic())
