@@ -9,6 +9,9 @@ use crate::status::status_codes;
 use crate::wire::{non_empty, required};
 use crate::{EncodedMessage, PubsubTopic, WakuMessage, Wire, WireError, generated};
 
+/// Most content topics in one request, as nwaku and go-waku have it.
+pub const MAX_CONTENT_TOPICS: usize = 100;
+
 status_codes! {
     /// Outcome of a filter request, as deployed.
     pub enum Status {

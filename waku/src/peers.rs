@@ -3,6 +3,7 @@
 mod backoff;
 pub(crate) mod behaviour;
 pub(crate) mod book;
+mod connect;
 pub(crate) mod dial_error;
 mod dialer;
 mod dialing;
@@ -25,6 +26,7 @@ use crate::{Multiaddr, PeerId, Stopped};
 
 pub use self::backoff::Backoff;
 pub use self::book::{Direction, DisconnectReason, Disconnection, PeerInfo};
+pub use self::connect::ConnectError;
 pub(crate) use self::dialer::peer_id_of;
 pub use self::dialing::Dialing;
 pub use self::file::PeerStoreError;

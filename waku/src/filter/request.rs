@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::timeout;
+use waku_proto::PubsubTopic;
 use waku_proto::filter::{Status, SubscribeRequest, SubscribeType};
-use waku_proto::{ContentTopic, PubsubTopic};
 
 use super::SubscribeProtocol;
 use super::orders::{Command, HandChange};
@@ -34,6 +34,11 @@ pub struct FilterPeer {
 }
 
 impl FilterPeer {
+    /// Who it is.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer
+    }
+
     /// Asks whether the node has a subscription of ours. Keeps it alive.
     ///
     /// # Errors
@@ -42,42 +47,41 @@ impl FilterPeer {
         self.ask(SubscribeType::Ping, None, Vec::new()).await
     }
 
-    /// Has messages of these content topics pushed, besides those subscribed to already.
+    /// Has messages of these content topics pushed, besides those subscribed to already. Content topics are any
+    /// text: what is not in the form of 23/WAKU2-TOPICS, the node may refuse.
     ///
     /// # Errors
     /// When the node refuses, or does not answer: it may have subscribed us then.
     pub async fn subscribe(
         &self,
         pubsub_topic: impl Into<PubsubTopic>,
-        content_topics: impl IntoIterator<Item = ContentTopic>,
+        content_topics: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<(), FilterRequestError> {
-        let pubsub_topic = pubsub_topic.into();
-        let topics: Vec<_> = content_topics.into_iter().collect();
+        let (pubsub_topic, topics) = (pubsub_topic.into(), texts(content_topics));
         // Before the request: the first push may come before the answer.
         self.change(HandChange::Add(pubsub_topic.clone(), names(&topics))).await?;
         self.ask(SubscribeType::Subscribe, Some(pubsub_topic), topics).await
     }
 
-    /// Has messages of these content topics pushed no longer. Those not subscribed to are no error.
+    /// Has messages of these content topics pushed no longer. False when the node has no subscription of ours.
     ///
     /// # Errors
     /// When the node refuses or does not answer. What it pushes still is dropped all the same.
     pub async fn unsubscribe(
         &self,
         pubsub_topic: impl Into<PubsubTopic>,
-        content_topics: impl IntoIterator<Item = ContentTopic>,
-    ) -> Result<(), FilterRequestError> {
-        let pubsub_topic = pubsub_topic.into();
-        let topics: Vec<_> = content_topics.into_iter().collect();
+        content_topics: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<bool, FilterRequestError> {
+        let (pubsub_topic, topics) = (pubsub_topic.into(), texts(content_topics));
         self.change(HandChange::Remove(pubsub_topic.clone(), names(&topics))).await?;
         gone(self.ask(SubscribeType::Unsubscribe, Some(pubsub_topic), topics).await)
     }
 
-    /// Has nothing pushed any more. Without a subscription this is no error.
+    /// Has nothing pushed any more. False when the node has no subscription of ours.
     ///
     /// # Errors
     /// As [`FilterPeer::unsubscribe`].
-    pub async fn unsubscribe_all(&self) -> Result<(), FilterRequestError> {
+    pub async fn unsubscribe_all(&self) -> Result<bool, FilterRequestError> {
         self.change(HandChange::RemoveAll).await?;
         gone(self.ask(SubscribeType::UnsubscribeAll, None, Vec::new()).await)
     }
@@ -90,23 +94,26 @@ impl FilterPeer {
         &self,
         kind: SubscribeType,
         pubsub_topic: Option<PubsubTopic>,
-        topics: Vec<ContentTopic>,
+        topics: Vec<String>,
     ) -> Result<(), FilterRequestError> {
         let pubsub_topic = pubsub_topic.map(|topic| topic.as_str().to_owned());
-        let topics = topics.iter().map(|topic| topic.as_str().to_owned()).collect();
         ask(&self.node.askers.filter_subscribe, self.peer, kind, pubsub_topic, topics).await
     }
 }
 
-fn names(topics: &[ContentTopic]) -> Vec<Box<str>> {
+fn texts(topics: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+    topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect()
+}
+
+fn names(topics: &[String]) -> Vec<Box<str>> {
     topics.iter().map(|topic| topic.as_str().into()).collect()
 }
 
-/// What is not there need not be removed.
-fn gone(outcome: Result<(), FilterRequestError>) -> Result<(), FilterRequestError> {
+/// What is not there need not be removed: true when something was.
+fn gone(outcome: Result<(), FilterRequestError>) -> Result<bool, FilterRequestError> {
     match outcome {
-        Err(FilterRequestError::Refused { status: Status::NotFound, .. }) => Ok(()),
-        outcome => outcome,
+        Err(FilterRequestError::Refused { status: Status::NotFound, .. }) => Ok(false),
+        outcome => outcome.map(|()| true),
     }
 }
 

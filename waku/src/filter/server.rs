@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use waku_proto::filter::{Status, SubscribeRequest, SubscribeResponse, SubscribeType};
+use waku_proto::filter::{MAX_CONTENT_TOPICS, Status, SubscribeRequest, SubscribeResponse, SubscribeType};
 use waku_proto::{GossipId, PubsubTopic};
 
 use self::criteria::{ClientId, Criteria};
@@ -25,8 +25,6 @@ use crate::net::codec::Incoming;
 use crate::net::exchange::UNREAD_REQUEST_ID;
 use crate::{Envelope, PeerId};
 
-/// Content topics of one request, as in nwaku and go-waku.
-pub(crate) const MAX_CONTENT_TOPICS: usize = 100;
 /// Longest content topic in bytes. No specification has a limit; with the number of subscribers and criteria
 /// this bounds the memory they take.
 const MAX_CONTENT_TOPIC_LEN: usize = 256;

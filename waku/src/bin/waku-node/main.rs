@@ -1,6 +1,8 @@
 //! A node to run by hand.
 
 mod args;
+mod rest;
+mod topics;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;

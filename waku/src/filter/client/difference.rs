@@ -7,7 +7,7 @@ use waku_proto::PubsubTopic;
 use super::Question;
 use super::link::Link;
 use super::route::Route;
-use crate::filter::server::MAX_CONTENT_TOPICS;
+use waku_proto::filter::MAX_CONTENT_TOPICS;
 
 /// What a service node lacks, or else what it has too much; as much as fits a request.
 pub(super) fn difference(link: &Link, routes: &BTreeMap<PubsubTopic, Route>) -> Option<Question> {

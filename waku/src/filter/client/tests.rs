@@ -3,7 +3,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::choice::tests::candidate;
 use super::*;
-use crate::filter::server::MAX_CONTENT_TOPICS;
+use waku_proto::filter::MAX_CONTENT_TOPICS;
 
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);

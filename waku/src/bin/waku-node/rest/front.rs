@@ -1,0 +1,78 @@
+//! What holds for every request, before and after its handler.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::timeout;
+
+use super::Api;
+use super::reply::{html, nothing_here, text};
+
+/// Largest body, in bytes.
+const MAX_BODY: usize = 16 << 20;
+/// How long a body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+const NAME: HeaderValue = HeaderValue::from_static(concat!("waku-node/", env!("CARGO_PKG_VERSION")));
+
+/// Passes a request on with its body collected, or answers it.
+pub(super) async fn front(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    tracing::debug!(%method, path, "REST request");
+    let mut response = answer(&api, request, next).await;
+    // The router answers it like GET.
+    if method == Method::HEAD {
+        response = nothing_here();
+    }
+    response.headers_mut().insert(SERVER, NAME);
+    response
+}
+
+async fn answer(api: &Api, request: Request, next: Next) -> Response {
+    let allowed = match api.settings.origins.check(request.headers()) {
+        Ok(allowed) => allowed,
+        Err(refusal) => return *refusal,
+    };
+    let (parts, body) = request.into_parts();
+    let announced = parts.headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return too_large();
+    }
+    let is_typed = parts.headers.contains_key(CONTENT_TYPE);
+    if !is_typed && !body.is_end_stream() {
+        return html(StatusCode::BAD_REQUEST, "Invalid content type");
+    }
+    let body = match timeout(BODY_WITHIN, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
+        Ok(Err(error)) => return text(StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}")),
+        Err(_) => return text(StatusCode::REQUEST_TIMEOUT, "The body did not come in time"),
+    };
+    let mut response = next.run(Request::from_parts(parts, whole(body))).await;
+    allowed.tell(&mut response);
+    response
+}
+
+fn whole(body: Bytes) -> Body {
+    Body::from(body)
+}
+
+fn too_large() -> Response {
+    text(StatusCode::PAYLOAD_TOO_LARGE, "")
+}
+
+/// Nothing but `/health` is there before the node is up.
+pub(super) async fn mounted(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    if api.node.get().is_none() {
+        return nothing_here();
+    }
+    next.run(request).await
+}

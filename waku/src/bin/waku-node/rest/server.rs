@@ -1,0 +1,135 @@
+//! HTTP on a socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections served at a time; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 1024;
+/// Longest head of a request, in bytes. What is longer is answered with 431.
+const MAX_HEAD: usize = 64 * 1024;
+/// How long a head may take.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How much of a request that was refused before its end is read all the same, and for how long: a socket closed on
+/// unread bytes takes the answer with it.
+const LINGER: (u64, Duration) = (64 << 20, Duration::from_secs(5));
+/// How long requests under way may take at shutdown.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// Pause after the system could not accept a connection, for want of file descriptors for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server at work.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Listens, and serves from then on.
+    pub(crate) async fn start(address: SocketAddr, router: Router) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let server = Self {
+            address: listener.local_addr()?,
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        tokio::spawn(accept(listener, router, server.stop.clone(), server.connections.clone()));
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests and returns when those under way are answered, or have taken too long.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.connections.close();
+        if timeout(STOP_WITHIN, self.connections.wait()).await.is_err() {
+            tracing::warn!(open = self.connections.len(), "HTTP requests were not answered in time");
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, stop: CancellationToken, connections: TaskTracker) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place.expect("the semaphore is never closed"), listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            () = stop.cancelled() => return,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let serving = serve(stream, router.clone(), stop.clone());
+                connections.spawn(async move {
+                    if let Err(error) = serving.await {
+                        tracing::debug!(%error, "HTTP connection ended");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no HTTP connection accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let stream = stream.into_std()?;
+    let mut rest = TcpStream::from_std(stream.try_clone()?)?;
+    {
+        let service = TowerToHyperService::new(router);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WITHIN)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(TcpStream::from_std(stream)?), service);
+        let mut connection = pin!(connection);
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.as_mut().await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "HTTP request not served");
+        }
+    }
+    let (most, within) = LINGER;
+    let mut left = most;
+    let drain = async {
+        let mut buffer = vec![0; 16 * 1024];
+        while left > 0 {
+            match rest.read(&mut buffer).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => left = left.saturating_sub(read as u64),
+            }
+        }
+    };
+    _ = timeout(within, drain).await;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Connecting once, by hand.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::time::timeout;
+
+use super::{AddPeerError, PeerList, Peers, StaticPeerState};
+use crate::{Multiaddr, PeerId, Stopped};
+
+/// How long a dial is waited for.
+const WITHIN: Duration = Duration::from_secs(15);
+
+impl Peers {
+    /// Connects to the peer at this address once, and returns who it is. Unlike a static peer it is not connected
+    /// again when it is gone. One that is connected already stays so.
+    ///
+    /// # Errors
+    /// When the address cannot be dialled or is not reached within 15 seconds, or the node has stopped.
+    pub async fn connect(&self, address: Multiaddr) -> Result<PeerId, ConnectError> {
+        let is_static = find(&self.list(), &address).is_some();
+        self.add_static(address.clone()).await?;
+        let outcome = timeout(WITHIN, self.settled(&address)).await.unwrap_or(Err(ConnectError::Timeout));
+        if !is_static {
+            self.remove_static(address).await?;
+        }
+        outcome
+    }
+
+    /// Waits until a static peer is connected, or a dial has failed.
+    async fn settled(&self, address: &Multiaddr) -> Result<PeerId, ConnectError> {
+        let mut peers = self.watch();
+        let is_settled = |peers: &PeerList| find(peers, address).is_none_or(|outcome| outcome.is_some());
+        let peers = peers.wait_for(is_settled).await.map_err(|_| Stopped)?;
+        // Somebody else may have removed it.
+        find(&peers, address).flatten().unwrap_or(Err(ConnectError::Timeout))
+    }
+}
+
+/// What has come of a static peer: nothing when it is none, nothing yet, who it is, or why it is not connected.
+fn find(peers: &PeerList, address: &Multiaddr) -> Option<Option<Result<PeerId, ConnectError>>> {
+    let peer = peers.static_peers.iter().find(|peer| peer.address == *address)?;
+    Some(match (peer.state, peer.peer_id, &peer.last_error) {
+        (StaticPeerState::Connected, Some(peer), _) => Some(Ok(peer)),
+        (_, _, Some(error)) => Some(Err(ConnectError::NotReached { reason: error.clone() })),
+        _ => None,
+    })
+}
+
+/// A peer that was not connected.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConnectError {
+    /// The address cannot be dialled.
+    #[error(transparent)]
+    Address(#[from] AddPeerError),
+    /// The dial failed.
+    #[error("the peer was not reached: {reason}")]
+    NotReached {
+        /// Why.
+        reason: String,
+    },
+    /// The dial took too long.
+    #[error("the peer was not reached in time")]
+    Timeout,
+    /// The node has stopped.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
