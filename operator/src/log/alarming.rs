@@ -1,5 +1,8 @@
 //! Words that must not be in a log.
 
+use std::str::Chars;
+use std::sync::LazyLock;
+
 /// The words, in lower case. No line has one of them, in whatever case.
 pub const ALARMING: [&str; 20] = [
     "crash",
@@ -27,25 +30,53 @@ pub const ALARMING: [&str; 20] = [
 /// Bytes of a word before its hyphen. All words are longer.
 const BREAK_AT: usize = 3;
 
+/// For each first letter of a word, a bit for each second letter: what most of a line is not looked at beyond.
+static STARTS: LazyLock<[u32; 26]> = LazyLock::new(|| {
+    let mut starts = [0; 26];
+    for word in ALARMING {
+        let mut letters = word.chars().filter_map(letter);
+        if let (Some(first), Some(second)) = (letters.next(), letters.next())
+            && let Some(seconds) = starts.get_mut(first)
+        {
+            *seconds |= 1 << second;
+        }
+    }
+    starts
+});
+
 /// Puts a hyphen into every alarming word of `line`. JSON stays JSON: of a word, at most the first letter belongs to an escape
 /// (`\n`, `\u001b`), for none of the escapes in use ends with two letters, and the hyphen comes later.
 pub(super) fn calm(line: &mut String) {
+    let starts = &*STARTS;
     let mut breaks = Vec::new();
-    for (start, first) in line.char_indices() {
-        let first = fold(first);
-        let rest = || line.get(start..).unwrap_or_default().chars();
-        let is_here = |word: &str| {
-            let mut letters = rest().map(fold);
-            word.starts_with(first) && word.chars().all(|letter| letters.next() == Some(letter))
-        };
-        if ALARMING.iter().any(|word| is_here(word)) {
-            breaks.push(start + rest().take(BREAK_AT).map(char::len_utf8).sum::<usize>());
+    let mut before = None;
+    for (at, c) in line.char_indices() {
+        let this = letter(c);
+        if let (Some((start, first)), Some(second)) = (before, this)
+            && starts.get(first).is_some_and(|seconds| seconds >> second & 1 == 1)
+        {
+            let rest = line.get(start..).unwrap_or_default().chars();
+            if ALARMING.iter().any(|word| begins_with(rest.clone(), word)) {
+                breaks.push(start + rest.take(BREAK_AT).map(char::len_utf8).sum::<usize>());
+            }
         }
+        before = this.map(|this| (at, this));
     }
     // From behind, for what is before stays where it is.
     for at in breaks.into_iter().rev() {
         line.insert(at, '-');
     }
+}
+
+fn begins_with(text: Chars<'_>, word: &str) -> bool {
+    let mut letters = text.map(fold);
+    word.chars().all(|letter| letters.next() == Some(letter))
+}
+
+/// The place in the alphabet, from 0.
+fn letter(c: char) -> Option<usize> {
+    let c = fold(c);
+    c.is_ascii_lowercase().then(|| usize::from(c as u8 - b'a'))
 }
 
 /// Upper and lower case are one. Four letters beyond ASCII are taken for one of ASCII's by tools that ignore case.
