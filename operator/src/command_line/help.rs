@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::table::{Flag, GROUPS, Group};
+use super::table::{Flag, GROUPS, Group, Status};
 use super::value::Kind;
 
 /// The nwaku whose command line and API this is.
@@ -42,7 +42,8 @@ fn about() -> String {
          empty one as good as none; WAKU_NODEKEY is WAKUNODE2_NODEKEY. The command line wins over the environment, \
          that over the file, and that over the preset.",
     ];
-    paragraphs.iter().map(|paragraph| wrap(paragraph, 0) + "\n").collect()
+    let paragraphs = paragraphs.map(|paragraph| wrap(paragraph, 0));
+    paragraphs.join("\n") + "\n--help prints this, --version the version.\n"
 }
 
 fn examples(program: &str) -> String {
@@ -81,7 +82,7 @@ fn write_group(text: &mut String, group: &Group) {
 
 fn write_flag(text: &mut String, flag: &Flag) {
     let star = if flag.repeated { "*" } else { "" };
-    let head = format!("  --{}={}{star}", flag.name, flag.kind.placeholder());
+    let head = format!("  --{}={}{star}", flag.name, flag.placeholder);
     let explained = wrap(&explanation(flag), MARGIN);
     // One line for both where there is room for the head.
     if head.len() + 1 < MARGIN {
@@ -96,8 +97,10 @@ fn explanation(flag: &Flag) -> String {
     if let Kind::Choice(words) = flag.kind {
         explanation = explanation + ": " + &words.join(", ");
     }
-    if let super::table::Status::NoEffect(why) = flag.status {
-        explanation = explanation + " (accepted; no effect: " + why + ")";
+    match flag.status {
+        Status::NoEffect(why) => explanation = explanation + " (accepted; no effect: " + why + ")",
+        Status::NotBuilt(_) => explanation += " (not built: may only be off)",
+        Status::Works | Status::Removed(_) => {}
     }
     let default = flag.default.join(", ");
     if default.is_empty() { explanation } else { format!("{explanation} [{default}]") }

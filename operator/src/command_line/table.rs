@@ -15,6 +15,8 @@ pub struct Flag {
     pub name: &'static str,
     /// What values it takes.
     pub kind: Kind,
+    /// What `--help` writes for a value, in capitals.
+    pub placeholder: &'static str,
     /// What holds when it is not given, as it would be written: nothing, one value, or several of a list.
     pub default: &'static [&'static str],
     /// What it does, a line or two.
@@ -81,8 +83,8 @@ pub fn find(name: &str) -> Option<&'static Flag> {
 
 /// A flag that works, takes one value and is shown.
 const fn flag(name: &'static str, kind: Kind, default: &'static [&'static str], help: &'static str) -> Flag {
-    let status = Status::Works;
-    Flag { name, kind, default, help, repeated: false, hidden: false, secret: false, status }
+    let (placeholder, status) = (kind.placeholder(), Status::Works);
+    Flag { name, kind, placeholder, default, help, repeated: false, hidden: false, secret: false, status }
 }
 
 /// A switch that is off when not given.
@@ -91,6 +93,12 @@ const fn switch(name: &'static str, help: &'static str) -> Flag {
 }
 
 impl Flag {
+    /// What `--help` writes for a value, where the kind says too little.
+    const fn takes(mut self, placeholder: &'static str) -> Self {
+        self.placeholder = placeholder;
+        self
+    }
+
     const fn repeated(mut self) -> Self {
         self.repeated = true;
         self

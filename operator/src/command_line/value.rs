@@ -187,7 +187,7 @@ impl Kind {
     }
 
     /// What `--help` writes for a value.
-    pub(super) fn placeholder(self) -> &'static str {
+    pub(super) const fn placeholder(self) -> &'static str {
         match self {
             Self::Bool => "BOOL",
             Self::Port => "PORT",

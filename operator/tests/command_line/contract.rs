@@ -281,7 +281,7 @@ fn flags_without_effect_warn_when_they_are_not_at_their_default() {
 
 #[test]
 fn wrong_values_of_special_forms_are_refused() {
-    for (name, _, wrong) in SPECIAL.iter() {
+    for (name, _, wrong) in &SPECIAL {
         assert!(read(&[&format!("--{name}={wrong}")], &[], "").is_err(), "--{name}={wrong}");
     }
 }
