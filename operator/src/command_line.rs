@@ -1,7 +1,8 @@
 //! The command line of nwaku's `wakunode2`: text in, typed options out.
 //!
-//! [`parse`] reads words, the environment and the file that `--config-file` names, in this order of strength, then what
-//! `--preset` says, then defaults. [`table`] has every flag: parsing, help, file, environment and tests are made from it.
+//! [`parse`] reads words, the environment and the file that `--config-file` names, in this order of strength, then
+//! what `--preset` says, then defaults. [`table`] has every flag: parsing, help, file, environment and tests are
+//! made from it.
 //!
 //! ```
 //! use waku_operator::command_line::{Asked, Sources, parse};
@@ -18,8 +19,9 @@
 //! # Differences from nwaku
 //! `--name value` is read too, where the next word does not begin with `--`. A cluster beyond 65535 is refused, not
 //! wrapped. `--nat=none` does what nwaku documents. `postgresql://` is refused, not taken for memory. What crashes
-//! nwaku is an error here: `--max-connections=0`, a ratio that is not 100, a bad `--mixkey`. Variables of the environment
-//! are written as on the command line. A preset gives way to flags that are given, with a warning, and cluster 2 is nobody's.
+//! nwaku is an error here: `--max-connections=0`, a ratio that is not 100, a bad `--mixkey`. Variables of the
+//! environment are written as on the command line. A preset gives way to flags that are given, with a warning, and
+//! cluster 2 is nobody's.
 
 mod environment;
 mod error;

@@ -33,14 +33,14 @@ pub fn help(program: &str) -> String {
 
 fn about() -> String {
     let paragraphs = [
-        "Runs a Waku node, a relay that may serve light clients, until SIGINT or SIGTERM. The flags are those of nwaku's \
-         wakunode2.",
-        "Write --name=value, --name:value or --name value, upper or lower case; a switch (BOOL) alone means true. What \
-         is marked with * may be given several times.",
-        "Each flag can also be a key of the TOML file that --config-file names (the name without --, lists in brackets), \
-         or a variable of the environment: WAKUNODE2_TCP_PORT for --tcp-port, several values with commas between, an \
-         empty one as good as none; WAKU_NODEKEY is WAKUNODE2_NODEKEY. The command line wins over the environment, \
-         that over the file, and that over the preset.",
+        "Runs a Waku node, a relay that may serve light clients, until SIGINT or SIGTERM. The flags are those \
+         of nwaku's wakunode2.",
+        "Write --name=value, --name:value or --name value, upper or lower case; a switch (BOOL) alone means \
+         true. What is marked with * may be given several times.",
+        "Each flag can also be a key of the TOML file that --config-file names (the name without --, lists in \
+         brackets), or a variable of the environment: WAKUNODE2_TCP_PORT for --tcp-port, several values with \
+         commas between, an empty one as good as none; WAKU_NODEKEY is WAKUNODE2_NODEKEY. The command line wins \
+         over the environment, that over the file, and that over the preset.",
     ];
     let paragraphs = paragraphs.map(|paragraph| wrap(paragraph, 0));
     paragraphs.join("\n") + "\n--help prints this, --version the version.\n"

@@ -11,7 +11,7 @@ pub enum Nat {
     Any,
     /// Not at all.
     None,
-    /// From the router, by `UPnP`.
+    /// The router is asked.
     Upnp,
     /// It is known.
     Known(IpAddr),
@@ -43,7 +43,7 @@ mod tests {
     fn every_way_is_read_and_none_is_one_of_them() {
         assert_eq!(read("any"), Ok(Nat::Any));
         assert_eq!(read("None"), Ok(Nat::None));
-        assert_eq!(read("UPnP"), Ok(Nat::Upnp));
+        assert_eq!(read("UPNP"), Ok(Nat::Upnp));
         assert_eq!(read("extip:172.18.0.5"), Ok(Nat::Known([172, 18, 0, 5].into())));
         assert_eq!(read("extip:::1"), Ok(Nat::Known("::1".parse().unwrap())));
     }

@@ -63,8 +63,8 @@ pub(super) fn apply(values: &mut Values, warnings: &mut Vec<String>) -> Result<O
     Ok(Some(preset))
 }
 
-/// nwaku takes cluster 1 for The Waku Network. That of cluster 2, which it does so too, is not: private networks have that
-/// number.
+/// nwaku takes cluster 1 for The Waku Network, and cluster 2 for another one. Private networks have the number 2,
+/// so here it is nobody's.
 fn implied(values: &mut Values, warnings: &mut Vec<String>) -> Option<Preset> {
     if !values.is("cluster-id", &Value::Number(1)) {
         return None;

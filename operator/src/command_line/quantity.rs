@@ -5,8 +5,8 @@ use super::problem::Problem;
 /// Digits behind the point that count. More say less than a byte of anything that fits into memory.
 const MAX_FRACTION_DIGITS: usize = 9;
 
-/// Bytes of `150KiB`, `1.5 KB`, `1500 B`: white space before and within, a point or a comma, units in any case but for the
-/// `i`.
+/// Bytes of `150KiB`, `1.5 KB`, `1500 B`: white space before and within, a point or a comma, units in any case
+/// but for the `i`.
 pub(super) fn bytes(text: &str) -> Result<u64, Problem> {
     parse_bytes(text).ok_or_else(|| Problem::MessageSize(text.to_owned()))
 }

@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::{Index, select};
 use waku_operator::command_line::table::flags;
 
 use crate::read;
@@ -17,8 +18,8 @@ fn word() -> impl Strategy<Value = String> {
         "[0-9]{0,24}[.,]?[0-9]{0,24} ?[KkMi]?i?[Bb]?",
         "(store|px)?:?[0-9]{0,24}/[0-9]{0,24} ?[hms]{0,2}",
     ];
-    let flag = (proptest::sample::select(names), joint, value)
-        .prop_map(|(name, joint, value)| format!("--{name}{joint}{value}"));
+    let flag =
+        (select(names), joint, value).prop_map(|(name, joint, value)| format!("--{name}{joint}{value}"));
     prop_oneof![4 => flag, 1 => any::<String>()]
 }
 
@@ -33,14 +34,18 @@ fn file() -> impl Strategy<Value = String> {
         "\\[(\"[a-z0-9]{0,4}\",? ?){0,3}\\]",
         "[\\[\\]{}=.\"']{0,8}",
     ];
-    vec((proptest::sample::select(names), value), 0..6).prop_map(|lines| {
+    vec((select(names), value), 0..6).prop_map(|lines| {
         lines.into_iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join("\n")
     })
 }
 
 proptest! {
     #[test]
-    fn any_words_and_variables_are_read_or_refused(words in vec(word(), 0..6), value in any::<String>(), at in any::<proptest::sample::Index>()) {
+    fn any_words_and_variables_are_read_or_refused(
+        words in vec(word(), 0..6),
+        value in any::<String>(),
+        at in any::<Index>(),
+    ) {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let names: Vec<_> = flags().map(waku_operator::command_line::variable).collect();
         let variables = [(at.get(&names).as_str(), value.as_str())];

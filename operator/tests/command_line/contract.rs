@@ -184,7 +184,7 @@ fn a_flag_alone_is_true_for_switches_and_wrong_for_all_others() {
 
 #[test]
 fn every_word_for_true_and_false_is_one_in_any_case() {
-    for (words, expected) in [(["on", "YES", "True", "1"], true), (["OFF", "no", "fALSE", "0"], false)] {
+    for (words, expected) in [(["on", "YES", "True", "1"], true), (["OFF", "no", "faLse", "0"], false)] {
         for word in words {
             assert_eq!(run(&[&format!("--relay={word}")]).0.relay.enabled, expected, "{word}");
             assert_eq!(run(&["--relay", word]).0.relay.enabled, expected, "--relay {word}");

@@ -1,5 +1,6 @@
 //! What is wrong, and in which words.
 
+use waku_operator::command_line::table::flags;
 use waku_operator::command_line::{EXIT_STATUS, NWAKU_VERSION, version};
 
 use crate::{read, refuse, rows};
@@ -28,10 +29,30 @@ fn every_case_ends_in_the_words_and_with_the_status_of_the_contract() {
 #[test]
 fn a_hint_stands_between_the_error_and_the_last_line() {
     let report = refuse(&["--cluster_id=3"]);
-    let expected = "Unrecognized option 'cluster_id'\nDid you mean --cluster-id?\nTry wakunode2 --help for more information.";
-    assert_eq!(report, expected);
+    let expected = [
+        "Unrecognized option 'cluster_id'",
+        "Did you mean --cluster-id?",
+        "Try wakunode2 --help for more information.",
+    ];
+    assert_eq!(report.lines().collect::<Vec<_>>(), expected);
     assert!(refuse(&["--log-level=loud"]).contains("TRACE, DEBUG, INFO"));
     assert!(refuse(&["--preset=foo"]).contains("twn, logos.dev"));
+}
+
+#[test]
+fn what_may_hold_a_secret_is_marked_so() {
+    let marked: Vec<_> = flags().filter(|flag| flag.secret).map(|flag| flag.name).collect();
+    let expected = [
+        "nodekey",
+        "store-message-db-url",
+        "rln-relay-cred-password",
+        "rln-relay-eth-client-address",
+        "rln-relay-eth-private-key",
+        "mixkey",
+        "rln-relay-id-key",
+        "rln-relay-id-commitment-key",
+    ];
+    assert_eq!(marked, expected);
 }
 
 #[test]

@@ -6,23 +6,37 @@ use crate::command_line::value::Kind;
 const LEVELS: &[&str] = &["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "FATAL", "NONE"];
 
 pub(super) const GENERAL: &[Flag] = &[
-    flag("config-file", Kind::File, &[], "TOML file with flags as keys; the command line and the environment win"),
+    flag(
+        "config-file",
+        Kind::File,
+        &[],
+        "TOML file with flags as keys; the command line and the environment win",
+    ),
     flag("log-level", Kind::Choice(LEVELS), &["INFO"], "Least severe log lines to write").takes("LEVEL"),
-    flag("log-format", Kind::Choice(&["TEXT", "JSON"]), &["TEXT"], "How log lines are written").takes("FORMAT"),
+    flag("log-format", Kind::Choice(&["TEXT", "JSON"]), &["TEXT"], "How log lines are written")
+        .takes("FORMAT"),
     flag(
         "nodekey",
         Kind::NodeKey,
         &[],
-        "Secret key of the node, 64 hexadecimal digits; a new one at every start if not given. Other users of the \
-         machine can read command lines: prefer the environment",
+        "Secret key of the node, 64 hexadecimal digits; a new one at every start if not given. Other users \
+         of the machine can read command lines: prefer the environment",
     )
     .secret(),
     flag("agent-string", Kind::Text, &[], "What the node calls itself to its peers").takes("NAME"),
-    flag("local-storage-path", Kind::Text, &["./data"], "Folder for data").takes("FOLDER")
+    flag("local-storage-path", Kind::Text, &["./data"], "Folder for data")
+        .takes("FOLDER")
         .no_effect("each file has a flag of its own"),
-    flag("entry-layer", Kind::Choice(&["kernel", "messaging", "channels"]), &["channels"], "Topmost layer to run").takes("LAYER")
-        .no_effect("this program is the kernel alone"),
-    flag("mode", Kind::Choice(&["Edge", "Core"]), &[], "Client only, or a full node").takes("MODE")
+    flag(
+        "entry-layer",
+        Kind::Choice(&["kernel", "messaging", "channels"]),
+        &["channels"],
+        "Topmost layer to run",
+    )
+    .takes("LAYER")
+    .no_effect("this program is the kernel alone"),
+    flag("mode", Kind::Choice(&["Edge", "Core"]), &[], "Client only, or a full node")
+        .takes("MODE")
         .no_effect("say it with --relay and the flags of the services"),
 ];
 
@@ -31,8 +45,9 @@ pub(super) const SHARDS: &[Flag] = &[
         "preset",
         Kind::Text,
         &[""],
-        "A known network: twn, logos.dev, logos.test, status.prod or status.staging. Flags that are given win",
-    ).takes("NAME"),
+        "A known network: twn, logos.dev, logos.test, status.prod, status.staging. Flags given win",
+    )
+    .takes("NAME"),
     flag("cluster-id", Kind::U16, &["0"], "Cluster; only nodes of one cluster stay connected"),
     flag(
         "num-shards-in-network",
@@ -40,9 +55,12 @@ pub(super) const SHARDS: &[Flag] = &[
         &["0"],
         "Shards of an autosharded network; 0 is static sharding, and then --shard says what is relayed",
     ),
-    flag("shard", Kind::U16, &[], "Shard to take part in; with autosharding all of them if not given").takes("INDEX")
+    flag("shard", Kind::U16, &[], "Shard to take part in; with autosharding all of them if not given")
+        .takes("INDEX")
         .repeated(),
-    flag("content-topic", Kind::Text, &[], "Content topic to take part in; needs autosharding").takes("TOPIC").repeated(),
+    flag("content-topic", Kind::Text, &[], "Content topic to take part in; needs autosharding")
+        .takes("TOPIC")
+        .repeated(),
     flag(
         "protected-shard",
         Kind::ProtectedShard,
@@ -108,29 +126,41 @@ pub(super) const PEERS: &[Flag] = &[
         "entry-node",
         Kind::Text,
         &[],
-        "Way into the network: enrtree: is a list in DNS, enr: a record for discv5, a multiaddress is dialled",
-    ).takes("NODE")
+        "Way into the network: enrtree: is a list in DNS, enr: a record, a multiaddress is dialled",
+    )
+    .takes("NODE")
     .repeated(),
-    flag("staticnode", Kind::Text, &[], "Multiaddress of a peer to stay connected to").takes("MULTIADDR").repeated(),
+    flag("staticnode", Kind::Text, &[], "Multiaddress of a peer to stay connected to")
+        .takes("MULTIADDR")
+        .repeated(),
     flag("max-connections", Kind::INT, &["150"], "Most connections"),
     flag(
         "relay-service-ratio",
         Kind::Text,
         &["50:50"],
         "Percentages of the connections for relay and for services, 100 together",
-    ).takes("RATIO"),
+    )
+    .takes("RATIO"),
     flag("ip-colocation-limit", Kind::INT, &["5"], "Most peers with one IP address; 0 is any number"),
-    flag("peer-store-capacity", Kind::INT, &[], "Most peers to know; 1.25 times --max-connections if not given"),
+    flag(
+        "peer-store-capacity",
+        Kind::INT,
+        &[],
+        "Most peers to know; 1.25 times --max-connections if not given",
+    ),
     switch("peer-persistence", "Keep known peers in a file from run to run"),
     flag("peer-store", Kind::Text, &[""], "That file; naming one is enough to keep them").takes("FILE"),
     switch("relay-client", "Relay without offering it, for nodes that cannot be reached from outside"),
-    flag("keep-alive", Kind::Bool, &["true"], "Ping connected peers").no_effect("connections are always kept alive"),
+    flag("keep-alive", Kind::Bool, &["true"], "Ping connected peers")
+        .no_effect("connections are always kept alive"),
     flag(
         "rate-limit",
         Kind::Text,
         &[],
-        "[SERVICE:]VOLUME/PERIOD with store, storev3, lightpush, px or filter, and h, m, s or ms: requests served",
-    ).takes("RATE")
+        "Most requests served: [SERVICE:]VOLUME/PERIOD with store, storev3, lightpush, px or filter, \
+         and h, m, s or ms",
+    )
+    .takes("RATE")
     .repeated(),
 ];
 

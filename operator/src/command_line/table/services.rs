@@ -32,14 +32,16 @@ pub(super) const STORE: &[Flag] = &[
         "store-message-retention-policy",
         Kind::Text,
         &["time:172800"],
-        "What is kept: time:SECONDS, capacity:NUMBER, size:NUMBER(MB|GB), several with ; between, or none for all",
-    ).takes("POLICY"),
+        "What is kept: time:SECONDS, capacity:NUMBER, size:NUMBER(MB|GB), several with ; between, or none",
+    )
+    .takes("POLICY"),
     flag(
         "store-message-db-url",
         Kind::Text,
         &[],
         "Where messages are kept: redb://FILE, sqlite://FILE (nwaku's own), or memory://",
-    ).takes("URL")
+    )
+    .takes("URL")
     .secret(),
     switch("store-message-db-vacuum", "Give room that is free in an SQLite file back, at start"),
     flag("store-message-db-migration", Kind::Bool, &["true"], "Bring older files to today's layout")
@@ -49,9 +51,16 @@ pub(super) const STORE: &[Flag] = &[
     switch("store-resume", "Fetch at start what was missed"),
     switch("store-sync", "Keep stores alike by reconciliation")
         .not_built("--store-resume fetches what was missed"),
-    flag("store-sync-interval", Kind::U32, &["300"], "Seconds from one to the next").takes("SECONDS").no_effect(NO_SYNC),
-    flag("store-sync-range", Kind::U32, &["3600"], "Seconds back that it looks").takes("SECONDS").no_effect(NO_SYNC),
-    flag("store-sync-relay-jitter", Kind::U32, &["20"], "Seconds left to relay").takes("SECONDS").hidden().no_effect(NO_SYNC),
+    flag("store-sync-interval", Kind::U32, &["300"], "Seconds from one to the next")
+        .takes("SECONDS")
+        .no_effect(NO_SYNC),
+    flag("store-sync-range", Kind::U32, &["3600"], "Seconds back that it looks")
+        .takes("SECONDS")
+        .no_effect(NO_SYNC),
+    flag("store-sync-relay-jitter", Kind::U32, &["20"], "Seconds left to relay")
+        .takes("SECONDS")
+        .hidden()
+        .no_effect(NO_SYNC),
 ];
 
 pub(super) const LIGHT: &[Flag] = &[
