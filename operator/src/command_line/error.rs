@@ -1,7 +1,5 @@
 //! Why there are no options.
 
-use thiserror::Error;
-
 use super::table::Flag;
 use super::value::ValueError;
 
@@ -12,7 +10,7 @@ pub const EXIT_STATUS: u8 = 1;
 
 /// Why there are no options. `Display` is one line, in nwaku's words where it has any; [`Error::report`] is for
 /// standard error. No secret is repeated in either.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No flag has this name.
     #[error("Unrecognized option '{name}'")]
@@ -53,7 +51,7 @@ pub enum Error {
 }
 
 /// What is wrong in the environment or in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// The value is wrong.
     #[error(transparent)]

@@ -62,3 +62,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_nested_too_deeply_is_refused() {
+    let error =
+        read(&["--config-file=b.toml"], &[], &format!("shard = {}", "[".repeat(100_000))).unwrap_err();
+    assert!(error.to_string().starts_with("Failed to load secondary sources: 'b.toml(1, "), "{error}");
+}
