@@ -33,6 +33,12 @@ pub use self::file::PeerStoreError;
 pub(crate) use self::known::addresses::ip_of;
 pub use self::known::{KnownPeer, NewPeer, PeerOrigin, PeerState};
 
+/// Whether an address is of a kind that nodes dial: TCP, WebSocket or QUIC over an IP address or a name, also through a
+/// relay.
+pub fn can_dial(address: &Multiaddr) -> bool {
+    crate::net::transport::is_dialable(address)
+}
+
 /// Looks at and changes a node's peers. Cheap to clone; keeps the node running.
 #[derive(Debug, Clone)]
 pub struct Peers {

@@ -1,0 +1,139 @@
+//! Other nodes, found through lists in DNS and Node Discovery v5.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::sleep;
+use waku::peers::{NewPeer, PeerOrigin};
+use waku::{Announcement, Capabilities, Node, NodeRecord};
+use waku_discovery::discv5::{self, Discovery, Fields, Found};
+use waku_discovery::dns::{Client, TreeUrl};
+use waku_discovery::{Record, dns};
+use waku_operator::command_line::{Options, Origin};
+use zeroize::Zeroizing;
+
+/// How often a list that could not be read is tried again, and how often one that was is read anew.
+const RETRY: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_secs(30 * 60);
+/// Others that must agree on this node's address before its record says so.
+const VOTES: usize = 3;
+
+/// Starts Node Discovery v5, if it is on. What it finds is passed on by [`follow`].
+pub(crate) async fn start(
+    options: &Options,
+    secret: &Zeroizing<[u8; 32]>,
+    announcement: &Announcement,
+) -> anyhow::Result<Option<(Discovery, Found)>> {
+    let Some(discv5) = &options.discovery.discv5 else { return Ok(None) };
+    let listen = SocketAddr::new(options.addresses.listen_address, discv5.port);
+    let config = discv5::Config {
+        bootstrap: options.discovery.bootstrap_records.clone(),
+        fields: fields(announcement),
+        seq: Some(announcement.seq),
+        enr_auto_update: discv5.auto_update,
+        enr_auto_update_votes: VOTES,
+        // The library knows nwaku's limits and none.
+        limit_ips: discv5.table_ip_limit <= 10 && discv5.bucket_ip_limit <= 2,
+        ..discv5::Config::new(**secret, listen)
+    };
+    let started = Discovery::start(config).await.context("discovery cannot start")?;
+    tracing::info!(address = %started.0.local_addr(), "discovery started");
+    Ok(Some(started))
+}
+
+/// What the record says, as discovery takes it.
+pub(crate) fn fields(announcement: &Announcement) -> Fields {
+    // Where the node is by IP address and port is said by fields of its own.
+    let listed = announcement.multiaddrs.iter().filter(|address| announcement.lists(address));
+    Fields {
+        ip4: announcement.ip4,
+        ip6: announcement.ip6,
+        tcp4: announcement.tcp4,
+        tcp6: announcement.tcp6,
+        udp4: announcement.udp4,
+        udp6: announcement.udp6,
+        multiaddrs: listed.map(|address| address.to_vec().into()).collect(),
+        shards: announcement.shards.clone(),
+        capabilities: announcement.capabilities,
+    }
+}
+
+/// Tells the node of what discovery finds, as long as both run.
+pub(crate) async fn follow(node: Node, mut found: Found) {
+    while let Some(record) = found.recv().await {
+        if learn(&node, [record], PeerOrigin::Discv5).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Reads lists in DNS, and reads them again from time to time, as long as the node runs.
+pub(crate) async fn read_lists(node: Node, options: ListOptions) {
+    let client = match Client::new(options.config) {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::warn!(%error, "lists of nodes in DNS cannot be read");
+            return;
+        }
+    };
+    let cluster = node.sharding().cluster();
+    let is_wanted = |record: &Record| {
+        record.capabilities() != Capabilities::default()
+            && record.shards().is_none_or(|shards| shards.cluster() == cluster)
+    };
+    loop {
+        let mut pause = REFRESH;
+        for list in &options.lists {
+            match client.lookup(list, is_wanted).await {
+                Ok(found) => {
+                    let count = found.records.len();
+                    tracing::info!(%list, count, "nodes found in DNS");
+                    if learn(&node, found.records, PeerOrigin::Dns).await.is_none() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%list, %error, "a list of nodes in DNS could not be read");
+                    pause = RETRY;
+                }
+            }
+        }
+        sleep(pause).await;
+    }
+}
+
+/// Which lists, and who is asked for them.
+pub(crate) struct ListOptions {
+    lists: Vec<TreeUrl>,
+    config: dns::Config,
+}
+
+impl ListOptions {
+    /// `None` when there are no lists. One that is no list is left out with a warning.
+    pub(crate) fn new(options: &Options) -> Option<Self> {
+        let mut lists = Vec::new();
+        for text in &options.discovery.dns_lists {
+            match text.parse::<TreeUrl>() {
+                Ok(list) => lists.push(list),
+                Err(error) => tracing::warn!(list = text, %error, "no list of nodes in DNS; it is left out"),
+            }
+        }
+        let mut config = dns::Config::default();
+        if options.origin("dns-addrs-name-server") != Origin::Default {
+            config = config.with_name_servers(options.discovery.dns_servers.iter().copied());
+        }
+        (!lists.is_empty()).then_some(Self { lists, config })
+    }
+}
+
+/// Tells the node of these nodes; `None` when it has stopped.
+async fn learn(
+    node: &Node,
+    records: impl IntoIterator<Item = Record>,
+    origin: PeerOrigin,
+) -> Option<usize> {
+    let records = records.into_iter().filter_map(|record| NodeRecord::decode(&record.encode()).ok());
+    let peers = records.map(|record| NewPeer::from_record(&record, origin));
+    node.peers().add(peers).await.ok()
+}
