@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use ::enr::Enr;
+use ::enr::{Enr, EnrKey};
 use alloy_rlp::Decodable;
 use data_encoding::BASE64URL_NOPAD;
 use k256::ecdsa::SigningKey;
@@ -71,14 +71,12 @@ impl Record {
 
     /// What the node does. Nothing, if it is not a Waku node.
     pub fn capabilities(&self) -> Capabilities {
-        let field = self.field(enr::WAKU2).unwrap_or_default();
-        field.first().copied().map(Capabilities).unwrap_or_default()
+        capabilities_of(&self.0)
     }
 
     /// The shards the node is on, if the record has them in a form that can be read.
     pub fn shards(&self) -> Option<RelayShards> {
-        let list = self.field(enr::RS).and_then(|field| RelayShards::decode_rs(&field).ok());
-        list.or_else(|| RelayShards::decode_rsv(&self.field(enr::RSV)?).ok())
+        shards_of(&self.0)
     }
 
     /// Where the node listens for Node Discovery, IPv4 if it has both.
@@ -89,7 +87,28 @@ impl Record {
 
     /// The bytes under a key, whatever they mean.
     pub fn field(&self, key: &str) -> Option<Bytes> {
-        self.0.get_decodable(key)?.ok()
+        field(&self.0, key)
+    }
+}
+
+fn field<K: EnrKey>(enr: &Enr<K>, key: &str) -> Option<Bytes> {
+    enr.get_decodable(key)?.ok()
+}
+
+pub(crate) fn capabilities_of<K: EnrKey>(enr: &Enr<K>) -> Capabilities {
+    let field = field(enr, enr::WAKU2).unwrap_or_default();
+    field.first().copied().map(Capabilities).unwrap_or_default()
+}
+
+pub(crate) fn shards_of<K: EnrKey>(enr: &Enr<K>) -> Option<RelayShards> {
+    let list = field(enr, enr::RS).and_then(|field| RelayShards::decode_rs(&field).ok());
+    list.or_else(|| RelayShards::decode_rsv(&field(enr, enr::RSV)?).ok())
+}
+
+#[cfg(feature = "discv5")]
+impl From<Enr<SigningKey>> for Record {
+    fn from(enr: Enr<SigningKey>) -> Self {
+        Self(enr)
     }
 }
 
