@@ -96,7 +96,10 @@ fn numbers(archive: &dyn Verified) -> Vec<i64> {
     archive.verify();
     let query = Query { limit: usize::MAX, ..Query::new(Selection::Content(Criteria::default())) };
     let page = archive.query(&query).unwrap();
-    page.entries.into_iter().map(|entry| entry.envelope.unwrap().message().timestamp.unwrap()).collect()
+    page.entries
+        .into_iter()
+        .map(|entry| entry.envelope.unwrap().message().timestamp.unwrap_or_default())
+        .collect()
 }
 
 #[test]
