@@ -10,7 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::identity::Identity;
-use super::{SqliteOpenError, SqliteOptions, rows, schema};
+use super::schema::{self, Found};
+use super::{SqliteOpenError, SqliteOptions, rows};
 
 /// Queries answered at the same time; more wait.
 const READERS: usize = 4;
@@ -83,7 +84,9 @@ pub(super) fn open(path: &Path, options: SqliteOptions) -> Result<Opened, Sqlite
     // Whoever closes a file last writes the log beside it into it: not if the file is refused.
     let has_log = fs::metadata(log(path)).is_ok_and(|log| log.len() > 0);
     writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log).map_err(failed)?;
-    schema::look(&writer, path)?;
+    if schema::look(&writer, path)? == Found::Nothing {
+        writer.pragma_update(None, "page_size", rows::NEW_PAGE_LEN).map_err(failed)?;
+    }
     writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(failed)?;
     keep_log(&writer, path)?;
     writer.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(failed)?;

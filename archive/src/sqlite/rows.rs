@@ -11,12 +11,9 @@ use super::schema;
 /// Messages looked at together when the oldest are deleted.
 const PRUNE_CHUNK: i64 = 500;
 
-/// SQLite's pages in every file of nwaku.
-const PAGE_LEN: u64 = 4096;
-/// The most of a row that stays on the page of its neighbours, and the least if not all of it does, as SQLite's file
-/// format sets it for tables without row ids and for indexes.
-const MOST_ON_PAGE: u64 = (PAGE_LEN - 12) * 64 / 255 - 23;
-const LEAST_ON_PAGE: u64 = (PAGE_LEN - 12) * 32 / 255 - 23;
+/// Bytes of a page in a new file. nwaku leaves SQLite's 4096, on which a message of 1 KB has no room beside others: files
+/// are three times as large, and pages of messages take three times as long.
+pub(super) const NEW_PAGE_LEN: u32 = 8_192;
 /// A hash and a timestamp, and what SQLite says of a row's columns, about.
 const PLACE_LEN: u64 = 32 + 8 + 12;
 
@@ -56,36 +53,45 @@ impl Lengths {
     }
 
     /// What it takes in the table and in all indexes.
-    fn on_disk(self) -> u64 {
+    fn on_disk(self, page_len: u64) -> u64 {
         let topics = self.pubsub_topic + self.content_topic;
         let entries = [topics + self.payload + self.meta, 0, self.pubsub_topic, topics];
-        entries.map(|len| on_disk(len + PLACE_LEN)).iter().sum()
+        entries.map(|len| on_disk(len + PLACE_LEN, page_len)).iter().sum()
     }
 }
 
-/// What a row of so many bytes takes: what does not stay with its neighbours has pages of its own.
-fn on_disk(len: u64) -> u64 {
-    if len <= MOST_ON_PAGE {
+/// What a row of so many bytes takes in a table without row ids or in an index: what does not stay with its neighbours
+/// has pages of its own. See "Cell Payload Overflow Pages" in <https://www.sqlite.org/fileformat2.html>.
+fn on_disk(len: u64, page_len: u64) -> u64 {
+    // Never below what SQLite allows, so that nothing here is below 0.
+    let page_len = page_len.max(512);
+    let (most, least) = ((page_len - 12) * 64 / 255 - 23, (page_len - 12) * 32 / 255 - 23);
+    if len <= most {
         return len;
     }
-    let page = PAGE_LEN - 4;
-    let rest = LEAST_ON_PAGE + (len - LEAST_ON_PAGE) % page;
-    let stays = if rest <= MOST_ON_PAGE { rest } else { LEAST_ON_PAGE };
-    stays + (len - stays).div_ceil(page) * PAGE_LEN
+    let room = page_len - 4;
+    let rest = least + (len - least) % room;
+    let stays = if rest <= most { rest } else { least };
+    stays + (len - stays).div_ceil(room) * page_len
 }
 
 /// What a message counts, in bytes.
-pub(super) fn len(envelope: &Envelope) -> u64 {
-    Lengths::of(envelope).on_disk()
+pub(super) fn len(envelope: &Envelope, page_len: u64) -> u64 {
+    Lengths::of(envelope).on_disk(page_len)
+}
+
+fn page_len(connection: &Connection) -> rusqlite::Result<u64> {
+    let len: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    Ok(len.unsigned_abs())
 }
 
 /// What all messages count, in bytes.
 pub(super) fn count(connection: &Connection) -> rusqlite::Result<i64> {
     let mut statement = connection.prepare(&format!("SELECT {} FROM message", Lengths::COLUMNS))?;
     let mut rows = statement.query([])?;
-    let mut bytes = 0_u64;
+    let (page_len, mut bytes) = (page_len(connection)?, 0_u64);
     while let Some(row) = rows.next()? {
-        bytes = bytes.saturating_add(Lengths::at(row, 0)?.on_disk());
+        bytes = bytes.saturating_add(Lengths::at(row, 0)?.on_disk(page_len));
     }
     Ok(signed(bytes))
 }
@@ -101,14 +107,14 @@ pub(super) fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction
 
 pub(super) fn insert(connection: &mut Connection, batch: &[Envelope]) -> rusqlite::Result<Inserted> {
     let transaction = begin(connection)?;
-    let (mut new, mut bytes) = (0, 0_u64);
+    let (page_len, mut new, mut bytes) = (page_len(&transaction)?, 0, 0_u64);
     // The table is in the order of hashes: neighbours share pages. Of equals the first stays first.
     let mut by_hash: Vec<_> = batch.iter().collect();
     by_hash.sort_by_key(|envelope| envelope.hash());
     for envelope in by_hash {
         if insert_one(&transaction, envelope)? {
             new += 1;
-            bytes = bytes.saturating_add(len(envelope));
+            bytes = bytes.saturating_add(len(envelope, page_len));
         }
     }
     if new > 0 {
@@ -166,7 +172,7 @@ fn delete_chunk(
     at_most: usize,
 ) -> rusqlite::Result<usize> {
     let limit = i64::try_from(at_most).unwrap_or(i64::MAX).min(PRUNE_CHUNK);
-    let mut beyond = Vec::new();
+    let (page_len, mut beyond) = (page_len(connection)?, Vec::new());
     let mut oldest = connection.prepare_cached(&format!(
         "SELECT timestamp, messageHash, {} FROM message INDEXED BY i_ts ORDER BY timestamp, messageHash LIMIT ?",
         Lengths::COLUMNS
@@ -179,7 +185,7 @@ fn delete_chunk(
         }
         beyond.push(row.get::<_, [u8; 32]>(1)?);
         stats.messages = stats.messages.saturating_sub(1);
-        stats.bytes = stats.bytes.saturating_sub(Lengths::at(row, 2)?.on_disk());
+        stats.bytes = stats.bytes.saturating_sub(Lengths::at(row, 2)?.on_disk(page_len));
     }
     let mut delete = connection.prepare_cached("DELETE FROM message WHERE messageHash = ?")?;
     for hash in &beyond {

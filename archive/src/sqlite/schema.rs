@@ -6,7 +6,7 @@
 //! i_ts      timestamp, messageHash                                        nwaku's own index
 //! waku_rs_by_pubsub   pubsubTopic, timestamp, messageHash                 ours
 //! waku_rs_by_topics   contentTopic, pubsubTopic, timestamp, messageHash   ours
-//! waku_rs_totals      one row: what is kept, and the hashes of the first and the last message
+//! waku_rs_totals      one row: how much is kept, and the state of the file that this was counted in
 //! ```
 //!
 //! Topics, hashes and bytes are BLOBs, empty bytes are NULL. nwaku keeps the number of the schema in `user_version`:
@@ -50,14 +50,19 @@ const TOTALS: &str = "
     CREATE TABLE IF NOT EXISTS waku_rs_totals (
         messages INTEGER NOT NULL,
         bytes INTEGER NOT NULL,
+        pageSize INTEGER NOT NULL,
         first BLOB,
         last BLOB
     )";
 
-/// The hashes of the first and the last message.
-const ENDS: &str = "
+/// What changes when somebody else writes to the file: the hashes of the first and the last message, and the size of
+/// pages, on which what a message takes depends.
+const STATE: &str = "
+    (SELECT page_size FROM pragma_page_size),
     (SELECT messageHash FROM message INDEXED BY i_ts ORDER BY timestamp, messageHash LIMIT 1),
     (SELECT messageHash FROM message INDEXED BY i_ts ORDER BY timestamp DESC, messageHash DESC LIMIT 1)";
+
+const KNOWN: &str = "SELECT messages, bytes, pageSize, first, last FROM waku_rs_totals";
 
 /// Columns of every version, and of single ones. A message's time was once in two columns.
 const COLUMNS: [&str; 5] = ["messageHash", "pubsubTopic", "contentTopic", "payload", "version"];
@@ -161,38 +166,40 @@ fn add_indexes(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
 struct Totals {
     messages: i64,
     bytes: i64,
+    page_len: i64,
     ends: [Option<[u8; 32]>; 2],
 }
 
 impl Totals {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { messages: row.get(0)?, bytes: row.get(1)?, ends: [row.get(2)?, row.get(3)?] })
+        let ends = [row.get(3)?, row.get(4)?];
+        Ok(Self { messages: row.get(0)?, bytes: row.get(1)?, page_len: row.get(2)?, ends })
     }
 }
 
 /// Counts what is kept, unless it was counted before and only this driver wrote since.
 fn add_totals(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
     connection.execute_batch(TOTALS)?;
-    let known = "SELECT messages, bytes, first, last FROM waku_rs_totals";
-    let known = connection.query_row(known, [], Totals::of).optional()?;
-    let number = "SELECT count(*) FROM message INDEXED BY i_ts";
-    let number: i64 = connection.query_row(number, [], |row| row.get(0))?;
-    let ends = connection.query_row(&format!("SELECT {number}, 0, {ENDS}"), [], Totals::of)?.ends;
-    if known.is_some_and(|known| (known.messages, known.ends) == (number, ends)) {
+    let known = connection.query_row(KNOWN, [], Totals::of).optional()?;
+    let there = format!("SELECT count(*), 0, {STATE} FROM message INDEXED BY i_ts");
+    let there = connection.query_row(&there, [], Totals::of)?;
+    if known.is_some_and(|known| Totals { bytes: 0, ..known } == there) {
         return Ok(());
     }
-    if number > 0 {
-        tracing::info!(path = %path.display(), messages = number, "the archive's messages are counted");
+    if there.messages > 0 {
+        tracing::info!(path = %path.display(), messages = there.messages, "the archive's messages are counted");
     }
     let bytes = rows::count(connection)?;
     connection.execute("DELETE FROM waku_rs_totals", [])?;
-    connection.execute(&format!("INSERT INTO waku_rs_totals SELECT ?, ?, {ENDS}"), [number, bytes]).map(drop)
+    connection
+        .execute(&format!("INSERT INTO waku_rs_totals SELECT ?, ?, {STATE}"), [there.messages, bytes])
+        .map(drop)
 }
 
 /// Counts in what was inserted or deleted.
 pub(super) fn change_totals(connection: &Connection, messages: i64, bytes: i64) -> rusqlite::Result<()> {
     let change = format!(
-        "UPDATE waku_rs_totals SET messages = max(messages + ?, 0), bytes = max(bytes + ?, 0), (first, last) = (SELECT {ENDS})"
+        "UPDATE waku_rs_totals SET messages = max(messages + ?, 0), bytes = max(bytes + ?, 0), (pageSize, first, last) = (SELECT {STATE})"
     );
     connection.prepare_cached(&change)?.execute([messages, bytes]).map(drop)
 }
@@ -210,10 +217,9 @@ pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<Option<Stri
     if found != "ok" {
         return Ok(Some(found));
     }
-    let counted = "SELECT messages, bytes, first, last FROM waku_rs_totals";
-    let counted = transaction.query_row(counted, [], Totals::of)?;
+    let counted = transaction.query_row(KNOWN, [], Totals::of)?;
     let bytes = rows::count(&transaction)?;
-    let there = format!("SELECT count(*), {bytes}, {ENDS} FROM message");
+    let there = format!("SELECT count(*), {bytes}, {STATE} FROM message");
     let there = transaction.query_row(&there, [], Totals::of)?;
     Ok((counted != there).then(|| {
         let (messages, bytes) = (counted.messages, counted.bytes);
