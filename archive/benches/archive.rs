@@ -2,8 +2,8 @@
 //!
 //! Messages of 1 KB over 100 content topics and 8 shards go into a new archive, each batch on disk before the next
 //! one. Then pages of 100 messages are asked for at random places, in every form that a query has. Run with
-//! `cargo bench -p waku-archive --bench archive`, or with `-- 10000 100000` for other numbers of messages. The file is in
-//! `TMPDIR`.
+//! `cargo bench -p waku-archive --bench archive`, or with `-- 10000 100000` for other numbers of messages. With
+//! `--features sqlite` and `-- sqlite` it is nwaku's file that is measured. The file is in `TMPDIR`.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use waku_archive::{Archive, Criteria, Query, RedbArchive, Selection};
+#[cfg(feature = "sqlite")]
+use waku_archive::{SqliteArchive, SqliteOptions};
 use waku_proto::store::Direction;
 use waku_proto::{EncodedMessage, Envelope, MessageHash, PubsubTopic, WakuMessage};
 
@@ -32,32 +34,60 @@ const STEP: i64 = 1_000_000;
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo itself hands over `--bench`.
     let arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let sizes = arguments.map(|size| size.parse()).collect::<Result<Vec<usize>, _>>()?;
-    println!("messages with {PAYLOAD_LEN} B of payload, {CONTENT_TOPICS} content topics, {SHARDS} shards");
+    let (sizes, drivers) = arguments.partition::<Vec<_>, _>(|argument| argument.parse::<usize>().is_ok());
+    let driver = match drivers.as_slice() {
+        [] => Driver::Redb,
+        [name] if name == "redb" => Driver::Redb,
+        #[cfg(feature = "sqlite")]
+        [name] if name == "sqlite" => Driver::Sqlite,
+        others => return Err(format!("no such driver here: {}", others.join(" ")).into()),
+    };
+    let sizes = sizes.iter().map(|size| size.parse()).collect::<Result<Vec<usize>, _>>()?;
+    println!(
+        "{driver:?}: messages with {PAYLOAD_LEN} B of payload, {CONTENT_TOPICS} content topics, {SHARDS} shards"
+    );
     let sizes = if sizes.is_empty() { SIZES.to_vec() } else { sizes };
-    sizes.into_iter().try_for_each(measure)
+    sizes.into_iter().try_for_each(|messages| measure(driver, messages))
 }
 
-fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
+/// What keeps the messages.
+#[derive(Debug, Clone, Copy)]
+enum Driver {
+    Redb,
+    #[cfg(feature = "sqlite")]
+    Sqlite,
+}
+
+impl Driver {
+    fn open(self, path: &Path) -> Result<Box<dyn Archive>, Box<dyn Error>> {
+        Ok(match self {
+            Self::Redb => Box::new(RedbArchive::open(path)?),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => Box::new(SqliteArchive::open(path, SqliteOptions::default())?),
+        })
+    }
+}
+
+fn measure(driver: Driver, messages: usize) -> Result<(), Box<dyn Error>> {
     println!("\n{messages} messages");
     for batch_len in BATCHES {
         let folder = tempfile::tempdir()?;
-        let path = folder.path().join("archive.redb");
-        let mut scene = fill(&path, messages, batch_len)?;
+        let path = folder.path().join("archive");
+        let mut scene = fill(driver, &path, messages, batch_len)?;
         if Some(&batch_len) == BATCHES.last() {
             let start = Instant::now();
-            let archive = RedbArchive::open(&path)?;
+            let archive = driver.open(&path)?;
             println!("opened in {}", show(Some(&start.elapsed())));
             println!("\n{:<36} {:>9} {:>9} {:>9}", "page of 100", "p50", "p99", "max");
-            FORMS.into_iter().try_for_each(|(name, form)| ask(&archive, name, || form(&mut scene)))?;
+            FORMS.into_iter().try_for_each(|(name, form)| ask(&*archive, name, || form(&mut scene)))?;
         }
     }
     Ok(())
 }
 
 /// A new archive with so many messages.
-fn fill(path: &Path, messages: usize, batch_len: usize) -> Result<Scene, Box<dyn Error>> {
-    let archive = RedbArchive::open(path)?;
+fn fill(driver: Driver, path: &Path, messages: usize, batch_len: usize) -> Result<Scene, Box<dyn Error>> {
+    let archive = driver.open(path)?;
     let mut scene = Scene { random: ChaCha8Rng::seed_from_u64(1), hashes: Vec::with_capacity(messages) };
     let (mut spent, mut slowest) = (Duration::ZERO, Duration::ZERO);
     for first in (0..messages).step_by(batch_len) {
@@ -86,7 +116,7 @@ fn fill(path: &Path, messages: usize, batch_len: usize) -> Result<Scene, Box<dyn
     Ok(scene)
 }
 
-fn ask(archive: &RedbArchive, name: &str, mut query: impl FnMut() -> Query) -> Result<(), Box<dyn Error>> {
+fn ask(archive: &dyn Archive, name: &str, mut query: impl FnMut() -> Query) -> Result<(), Box<dyn Error>> {
     let mut latencies = Vec::with_capacity(PAGES);
     for _ in 0..PAGES {
         let query = query();

@@ -1,7 +1,8 @@
 //! Where past messages are kept, and how they are found again (13/WAKU2-STORE).
 //!
-//! [`Archive`] is what a driver does. There are two: [`RedbArchive`], a file, and [`MemoryArchive`], which forgets when
-//! the process ends. Whoever wants another one implements the trait.
+//! [`Archive`] is what a driver does. There are three: [`RedbArchive`], a file; [`MemoryArchive`], which forgets when
+//! the process ends; and, with the feature `sqlite`, `SqliteArchive`, the file that nwaku keeps. Whoever wants another
+//! one implements the trait.
 //!
 //! # Order
 //! Messages lie on a time axis, ordered by timestamp and then by hash. The timestamp is the sender's, in Unix
@@ -12,15 +13,19 @@
 //! Both ends of a span of time are inclusive, as in nwaku; the specification excludes the end.
 //!
 //! # Differences from nwaku
-//! A message is kept as the bytes it came in: rate limit proof and fields of future versions included.
+//! A message is kept as the bytes it came in, rate limit proof and fields of future versions included; but not in
+//! nwaku's own file, which has no room for them.
 
 mod disk;
 mod error;
+mod identity;
 mod key;
 mod memory;
 mod query;
 mod retention;
 mod search;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::fmt::Debug;
 
@@ -31,6 +36,8 @@ pub use self::error::{ArchiveError, QueryError};
 pub use self::memory::MemoryArchive;
 pub use self::query::{Criteria, DEFAULT_PAGE_LEN, Entry, Page, Query, Selection};
 pub use self::retention::{Keep, PRUNE_LEN, ParseRetentionError, RetentionPolicy};
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{SqliteArchive, SqliteOpenError, SqliteOptions};
 
 /// Keeps messages and finds them again.
 ///

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use waku_proto::store::Direction;
 use waku_proto::{Envelope, MessageHash};
 
 use super::key::{Position, Span, TopicKey, Topics};
 use super::search::{self, Index, List, Positions};
-use super::{Archive, ArchiveError, Inserted, Keep, Page, Query, QueryError, Stats};
+use super::{Archive, ArchiveError, Criteria, Inserted, Keep, Page, Query, QueryError, Stats};
 
 /// Bytes that a message takes beyond its own, about: its places in four lists.
 const PLACE_LEN: u64 = 512;
@@ -116,6 +117,13 @@ impl Content {
             newest: self.timeline.last_key_value().map(|(place, _)| place.timestamp),
         }
     }
+
+    /// The first pubsub topic from `from` on that has a message of this content topic.
+    fn pubsub_topic(&self, content: TopicKey, from: TopicKey) -> Option<TopicKey> {
+        let first = (Topics { content, pubsub: from }, Span::between(None, None).first);
+        let found = self.by_topics.range(first..).next().map(|(topics, _)| *topics);
+        found.filter(|found| found.content == content).map(|found| found.pubsub)
+    }
 }
 
 pub(super) fn len(envelope: &Envelope) -> u64 {
@@ -123,6 +131,8 @@ pub(super) fn len(envelope: &Envelope) -> u64 {
 }
 
 impl Index for Content {
+    type List = List;
+
     fn position(&self, hash: &MessageHash) -> Result<Option<Position>, ArchiveError> {
         Ok(self.by_hash.get(hash).copied())
     }
@@ -132,23 +142,29 @@ impl Index for Content {
         envelope.ok_or_else(|| ArchiveError::damaged(format!("message {} is not there", position.hash)))
     }
 
-    fn positions(&self, list: List, Span { first, last }: Span) -> Result<Positions<'_>, ArchiveError> {
+    fn lists(&self, criteria: &Criteria) -> Result<Vec<List>, ArchiveError> {
+        search::lists(criteria, |content, from| Ok(self.pubsub_topic(content, from)))
+    }
+
+    fn positions(
+        &self,
+        list: List,
+        Span { first, last }: Span,
+        direction: Direction,
+    ) -> Result<Positions<'_>, ArchiveError> {
         Ok(match list {
-            List::All => Box::new(self.timeline.range(first..=last).map(|(place, _)| Ok(*place))),
+            List::All => {
+                let places = self.timeline.range(first..=last);
+                search::seen(places.map(|(place, _)| Ok(*place)), direction)
+            }
             List::Pubsub(topic) => {
                 let places = self.by_pubsub.range((topic, first)..=(topic, last));
-                Box::new(places.map(|(_, place)| Ok(*place)))
+                search::seen(places.map(|(_, place)| Ok(*place)), direction)
             }
             List::Topics(topics) => {
                 let places = self.by_topics.range((topics, first)..=(topics, last));
-                Box::new(places.map(|(_, place)| Ok(*place)))
+                search::seen(places.map(|(_, place)| Ok(*place)), direction)
             }
         })
-    }
-
-    fn pubsub_topic(&self, content: TopicKey, from: TopicKey) -> Result<Option<TopicKey>, ArchiveError> {
-        let first = (Topics { content, pubsub: from }, Span::between(None, None).first);
-        let found = self.by_topics.range(first..).next().map(|(topics, _)| *topics);
-        Ok(found.filter(|found| found.content == content).map(|found| found.pubsub))
     }
 }

@@ -13,7 +13,7 @@ use waku_proto::{Envelope, MessageHash};
 use super::key::{Position, Span, TopicKey, Topics};
 use super::{ArchiveError, Criteria, Entry, Page, Query, QueryError, Selection};
 
-/// A list of places within a span.
+/// A list of places, where topics go by their keys.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum List {
     All,
@@ -21,21 +21,40 @@ pub(super) enum List {
     Topics(Topics),
 }
 
-/// Places in order, from either end.
-pub(super) type Positions<'a> = Box<dyn DoubleEndedIterator<Item = Result<Position, ArchiveError>> + 'a>;
+/// Places in order, seen in one direction.
+pub(super) type Positions<'a> = Box<dyn Iterator<Item = Result<Position, ArchiveError>> + 'a>;
 
 /// One moment of an archive.
 pub(super) trait Index {
+    /// Names a list.
+    type List;
+
     fn position(&self, hash: &MessageHash) -> Result<Option<Position>, ArchiveError>;
 
     /// The message at a place that one of the lists has named.
     fn envelope(&self, position: Position) -> Result<Envelope, ArchiveError>;
 
-    /// The places of a list within `span`, which is not empty.
-    fn positions(&self, list: List, span: Span) -> Result<Positions<'_>, ArchiveError>;
+    /// The lists that together have what the criteria ask for, and nothing twice.
+    fn lists(&self, criteria: &Criteria) -> Result<Vec<Self::List>, ArchiveError>;
 
-    /// The first pubsub topic from `from` on that has a message of this content topic.
-    fn pubsub_topic(&self, content: TopicKey, from: TopicKey) -> Result<Option<TopicKey>, ArchiveError>;
+    /// The places of a list within `span`, which is not empty.
+    fn positions(
+        &self,
+        list: Self::List,
+        span: Span,
+        direction: Direction,
+    ) -> Result<Positions<'_>, ArchiveError>;
+}
+
+/// Places that can be seen from either end, seen in one direction.
+pub(super) fn seen<'a>(
+    places: impl DoubleEndedIterator<Item = Result<Position, ArchiveError>> + 'a,
+    direction: Direction,
+) -> Positions<'a> {
+    match direction {
+        Direction::Forward => Box::new(places),
+        Direction::Backward => Box::new(places.rev()),
+    }
 }
 
 pub(super) fn answer(index: &impl Index, query: &Query) -> Result<Page, QueryError> {
@@ -105,19 +124,20 @@ fn by_content(
     if span.is_empty() {
         return Ok(Vec::new());
     }
-    let lists = lists(index, criteria)?.into_iter().map(|list| index.positions(list, span));
+    let lists = index.lists(criteria)?.into_iter().map(|list| index.positions(list, span, query.direction));
     let lists = lists.collect::<Result<Vec<_>, _>>()?;
     match query.direction {
         Direction::Forward => take(merge(lists, Reverse)?, cursor, query.limit),
-        Direction::Backward => {
-            let lists = lists.into_iter().map(Iterator::rev).collect();
-            take(merge(lists, |place| place)?, cursor, query.limit)
-        }
+        Direction::Backward => take(merge(lists, |place| place)?, cursor, query.limit),
     }
 }
 
-/// The lists that together have what the criteria ask for, and nothing twice.
-fn lists(index: &impl Index, criteria: &Criteria) -> Result<Vec<List>, ArchiveError> {
+/// The lists for criteria where topics go by their keys. `pubsub_topic` finds the first pubsub topic, from its second
+/// argument on, that has a message of the content topic that is its first.
+pub(super) fn lists(
+    criteria: &Criteria,
+    pubsub_topic: impl Fn(TopicKey, TopicKey) -> Result<Option<TopicKey>, ArchiveError>,
+) -> Result<Vec<List>, ArchiveError> {
     let pubsub = criteria.pubsub_topic.as_ref().map(|topic| TopicKey::of(topic.as_str()));
     if criteria.content_topics.is_empty() {
         return Ok(vec![pubsub.map_or(List::All, List::Pubsub)]);
@@ -127,7 +147,7 @@ fn lists(index: &impl Index, criteria: &Criteria) -> Result<Vec<List>, ArchiveEr
         let content = TopicKey::of(topic);
         let mut from = pubsub.or(Some(TopicKey::FIRST));
         while let Some(first) = from {
-            let Some(found) = index.pubsub_topic(content, first)? else { break };
+            let Some(found) = pubsub_topic(content, first)? else { break };
             from = match pubsub {
                 Some(wanted) if wanted != found => break,
                 Some(_) => None,
@@ -140,13 +160,10 @@ fn lists(index: &impl Index, criteria: &Criteria) -> Result<Vec<List>, ArchiveEr
 }
 
 /// One list of several. Each of them is in descending order of `rank`, and so is the whole.
-fn merge<I, R: Ord>(
-    mut lists: Vec<I>,
+fn merge<R: Ord>(
+    mut lists: Vec<Positions<'_>>,
     rank: impl Fn(Position) -> R,
-) -> Result<impl Iterator<Item = Result<Position, ArchiveError>>, ArchiveError>
-where
-    I: Iterator<Item = Result<Position, ArchiveError>>,
-{
+) -> Result<impl Iterator<Item = Result<Position, ArchiveError>>, ArchiveError> {
     let mut heads = BinaryHeap::with_capacity(lists.len());
     for (list, places) in lists.iter_mut().enumerate() {
         if let Some(place) = places.next().transpose()? {

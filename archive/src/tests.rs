@@ -1,4 +1,4 @@
-//! What every archive promises, tested on both, and what tests of archives share.
+//! What every archive promises, tested on each, and what tests of archives share.
 
 mod any_query;
 
@@ -46,13 +46,21 @@ pub(super) fn timestamps(archive: &dyn Archive) -> Vec<i64> {
 }
 
 fn timestamps_of(page: &Page) -> Vec<i64> {
-    let timestamp = |entry: &Entry| entry.envelope.as_ref().unwrap().message().timestamp.unwrap();
+    let timestamp = |entry: &Entry| entry.envelope.as_ref().unwrap().message().timestamp.unwrap_or_default();
     page.entries.iter().map(timestamp).collect()
 }
 
 /// An empty archive of each kind.
-fn archives() -> [Arc<dyn Archive>; 2] {
-    [Arc::new(MemoryArchive::new(u64::MAX, u64::MAX)), Arc::new(in_memory())]
+fn archives() -> Vec<Arc<dyn Archive>> {
+    let mut archives = faithful_archives();
+    #[cfg(feature = "sqlite")]
+    archives.push(Arc::new(sqlite::tests::Temporary::new()));
+    archives
+}
+
+/// Those that keep the bytes of a message.
+fn faithful_archives() -> Vec<Arc<dyn Archive>> {
+    vec![Arc::new(MemoryArchive::new(u64::MAX, u64::MAX)), Arc::new(in_memory())]
 }
 
 fn content(criteria: Criteria) -> Query {
@@ -75,7 +83,7 @@ fn a_message_comes_back_with_all_its_fields_and_those_of_future_versions() {
     bytes.extend([0x98, 0x06, 0x2a]);
     let envelope =
         Envelope::new(SHARD.parse().unwrap(), EncodedMessage::decode(bytes.clone().into()).unwrap());
-    for archive in archives() {
+    for archive in faithful_archives() {
         archive.insert(std::slice::from_ref(&envelope)).unwrap();
         let page = archive.query(&everything()).unwrap();
         let kept = page.entries[0].envelope.as_ref().unwrap();

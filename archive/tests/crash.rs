@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use waku_archive::{Archive, Criteria, Keep, Query, RedbArchive, Selection};
+#[cfg(feature = "sqlite")]
+use waku_archive::{SqliteArchive, SqliteOptions};
 use waku_proto::{EncodedMessage, Envelope, Shard, WakuMessage};
 
 /// Where the child finds its archive.
@@ -26,8 +28,31 @@ fn envelope(number: i64) -> Envelope {
     Envelope::new(shard.into(), EncodedMessage::encode(message))
 }
 
-fn open(path: &Path) -> RedbArchive {
-    RedbArchive::open_with_cache(path, 1 << 20).unwrap()
+/// An archive in a file that can tell whether everything in it fits together.
+trait Verified: Archive {
+    fn verify(&self);
+}
+
+impl Verified for RedbArchive {
+    fn verify(&self) {
+        Self::verify(self).unwrap();
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl Verified for SqliteArchive {
+    fn verify(&self) {
+        Self::verify(self).unwrap();
+    }
+}
+
+/// What the name of the file says.
+fn open(path: &Path) -> Box<dyn Verified> {
+    #[cfg(feature = "sqlite")]
+    if path.extension().is_some_and(|extension| extension == "sqlite3") {
+        return Box::new(SqliteArchive::open(path, SqliteOptions::default()).unwrap());
+    }
+    Box::new(RedbArchive::open_with_cache(path, 1 << 20).unwrap())
 }
 
 /// The child: inserts batches without end, and after each tells the number it has come to. Before each it deletes
@@ -67,26 +92,51 @@ fn order() -> Option<PathBuf> {
 }
 
 /// The numbers of all messages, checked against every index.
-fn numbers(archive: &RedbArchive) -> Vec<i64> {
-    archive.verify().unwrap();
+fn numbers(archive: &dyn Verified) -> Vec<i64> {
+    archive.verify();
     let query = Query { limit: usize::MAX, ..Query::new(Selection::Content(Criteria::default())) };
     let page = archive.query(&query).unwrap();
-    page.entries.into_iter().map(|entry| entry.envelope.unwrap().message().timestamp.unwrap()).collect()
+    page.entries
+        .into_iter()
+        .map(|entry| entry.envelope.unwrap().message().timestamp.unwrap_or_default())
+        .collect()
 }
 
 #[test]
 fn every_acknowledged_message_is_there_once_after_a_kill() {
+    keeps_what_it_acknowledged("every_acknowledged_message_is_there_once_after_a_kill", "archive.redb");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn every_acknowledged_message_is_in_the_file_of_nwaku_once_after_a_kill() {
+    let name = "every_acknowledged_message_is_in_the_file_of_nwaku_once_after_a_kill";
+    keeps_what_it_acknowledged(name, "store.sqlite3");
+}
+
+#[test]
+fn a_deletion_is_whole_or_undone_after_a_kill() {
+    deletes_all_or_nothing("a_deletion_is_whole_or_undone_after_a_kill", "archive.redb");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_deletion_from_the_file_of_nwaku_is_whole_or_undone_after_a_kill() {
+    let name = "a_deletion_from_the_file_of_nwaku_is_whole_or_undone_after_a_kill";
+    deletes_all_or_nothing(name, "store.sqlite3");
+}
+
+fn keeps_what_it_acknowledged(test: &str, file: &str) {
     if let Some(path) = order() {
         insert_until_killed(&path, None);
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("archive.redb");
+    let path = folder.path().join(file);
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     for round in 0..ROUNDS {
         let batches = usize::try_from(random.next_u32() % 8).unwrap();
-        let acknowledged =
-            kill_after(batches, "every_acknowledged_message_is_there_once_after_a_kill", &path);
-        let found = numbers(&open(&path));
+        let acknowledged = kill_after(batches, test, &path);
+        let found = numbers(&*open(&path));
         let count = i64::try_from(found.len()).unwrap();
         assert_eq!(found, (0..count).collect::<Vec<_>>(), "round {round}");
         assert!(count >= acknowledged, "round {round}: {count} of {acknowledged}");
@@ -94,19 +144,18 @@ fn every_acknowledged_message_is_there_once_after_a_kill() {
     }
 }
 
-#[test]
-fn a_deletion_is_whole_or_undone_after_a_kill() {
+fn deletes_all_or_nothing(test: &str, file: &str) {
     const KEEP: i64 = 100;
     if let Some(path) = order() {
         insert_until_killed(&path, Some(u64::try_from(KEEP).unwrap()));
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("archive.redb");
+    let path = folder.path().join(file);
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     for round in 0..ROUNDS {
         let batches = usize::try_from(random.next_u32() % 8).unwrap();
-        let acknowledged = kill_after(batches, "a_deletion_is_whole_or_undone_after_a_kill", &path);
-        let found = numbers(&open(&path));
+        let acknowledged = kill_after(batches, test, &path);
+        let found = numbers(&*open(&path));
         let (first, last) = (found[0], found[found.len() - 1]);
         assert_eq!(found, (first..=last).collect::<Vec<_>>(), "round {round}");
         assert!(last + 1 >= acknowledged, "round {round}: {last} of {acknowledged}");

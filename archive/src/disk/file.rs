@@ -1,31 +1,14 @@
 //! The archive's file: made in one step, private from its first byte, opened by one process.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, DatabaseError, StorageError};
 
+use super::super::identity::Identity;
 use super::{OpenError, Opened, tables};
-
-/// Which file it is, wherever it may be moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
-    }
-
-    fn find_at(self, path: &Path) -> Result<(), OpenError> {
-        let is_there = fs::metadata(path).is_ok_and(|metadata| Self::of(&metadata) == self);
-        if is_there { Ok(()) } else { Err(OpenError::Gone { path: path.to_owned() }) }
-    }
-}
 
 pub(super) fn exists(path: &Path) -> Result<bool, OpenError> {
     path.try_exists().map_err(|error| OpenError::File { path: path.to_owned(), error })
@@ -75,7 +58,10 @@ pub(super) fn open(path: &Path, cache_size: usize) -> Result<Opened, OpenError> 
     let database = builder(path, cache_size).create_file(file).map_err(|error| describe(path, error))?;
     tables::check_format(&database, path)?;
     let (identity, path) = (Identity::of(&metadata), path.to_owned());
-    Ok(Opened { database, find: Box::new(move || identity.find_at(&path)) })
+    let find = move || {
+        if identity.is_at(&path) { Ok(()) } else { Err(OpenError::Gone { path: path.clone() }) }
+    };
+    Ok(Opened { database, find: Box::new(find) })
 }
 
 fn builder(path: &Path, cache_size: usize) -> Builder {

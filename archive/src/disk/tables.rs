@@ -18,11 +18,12 @@ use redb::{
     Database, Error, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
     Table, TableDefinition, Value, WriteTransaction,
 };
+use waku_proto::store::Direction;
 use waku_proto::{Bytes, EncodedMessage, Envelope, MessageHash};
 
 use super::super::key::{Position, Span, TopicKey, Topics};
-use super::super::search::{Index, List, Positions};
-use super::super::{ArchiveError, Inserted, Keep, Stats};
+use super::super::search::{self, Index, List, Positions};
+use super::super::{ArchiveError, Criteria, Inserted, Keep, Stats};
 use super::OpenError;
 
 pub(super) type Place = [u8; 40];
@@ -261,32 +262,8 @@ impl Snapshot {
             newest: self.timeline.last()?.map(|(key, _)| position(key.value()).timestamp),
         })
     }
-}
 
-impl Index for Snapshot {
-    fn position(&self, hash: &MessageHash) -> Result<Option<Position>, ArchiveError> {
-        let timestamp = self.by_hash.get(hash.as_bytes()).map_err(failed)?;
-        Ok(timestamp.map(|timestamp| Position { timestamp: timestamp.value(), hash: *hash }))
-    }
-
-    fn envelope(&self, at: Position) -> Result<Envelope, ArchiveError> {
-        let record = self.timeline.get(&place(at)).map_err(failed)?;
-        let record = record.ok_or_else(|| ArchiveError::damaged(format!("message {} is gone", at.hash)))?;
-        envelope(at, record.value()).map_err(ArchiveError::from_redb)
-    }
-
-    fn positions(&self, list: List, Span { first, last }: Span) -> Result<Positions<'_>, ArchiveError> {
-        match list {
-            List::All => positions(&self.timeline, &place(first), &place(last)),
-            List::Pubsub(topic) => {
-                positions(&self.by_pubsub, &pubsub_place(topic, first), &pubsub_place(topic, last))
-            }
-            List::Topics(topics) => {
-                positions(&self.by_topics, &topics_place(topics, first), &topics_place(topics, last))
-            }
-        }
-    }
-
+    /// The first pubsub topic from `from` on that has a message of this content topic.
     fn pubsub_topic(&self, content: TopicKey, from: TopicKey) -> Result<Option<TopicKey>, ArchiveError> {
         let whole = Span::between(None, None);
         let first = topics_place(Topics { content, pubsub: from }, whole.first);
@@ -302,13 +279,52 @@ impl Index for Snapshot {
     }
 }
 
+impl Index for Snapshot {
+    type List = List;
+
+    fn position(&self, hash: &MessageHash) -> Result<Option<Position>, ArchiveError> {
+        let timestamp = self.by_hash.get(hash.as_bytes()).map_err(failed)?;
+        Ok(timestamp.map(|timestamp| Position { timestamp: timestamp.value(), hash: *hash }))
+    }
+
+    fn envelope(&self, at: Position) -> Result<Envelope, ArchiveError> {
+        let record = self.timeline.get(&place(at)).map_err(failed)?;
+        let record = record.ok_or_else(|| ArchiveError::damaged(format!("message {} is gone", at.hash)))?;
+        envelope(at, record.value()).map_err(ArchiveError::from_redb)
+    }
+
+    fn lists(&self, criteria: &Criteria) -> Result<Vec<List>, ArchiveError> {
+        search::lists(criteria, |content, from| self.pubsub_topic(content, from))
+    }
+
+    fn positions(
+        &self,
+        list: List,
+        Span { first, last }: Span,
+        direction: Direction,
+    ) -> Result<Positions<'_>, ArchiveError> {
+        match list {
+            List::All => positions(&self.timeline, &[first, last].map(place), direction),
+            List::Pubsub(topic) => {
+                let ends = [first, last].map(|end| pubsub_place(topic, end));
+                positions(&self.by_pubsub, &ends, direction)
+            }
+            List::Topics(topics) => {
+                let ends = [first, last].map(|end| topics_place(topics, end));
+                positions(&self.by_topics, &ends, direction)
+            }
+        }
+    }
+}
+
 fn positions<V: Value, const N: usize>(
     table: &ReadOnlyTable<&'static [u8; N], V>,
-    first: &[u8; N],
-    last: &[u8; N],
+    [first, last]: &[[u8; N]; 2],
+    direction: Direction,
 ) -> Result<Positions<'static>, ArchiveError> {
     let range = table.range::<&[u8; N]>(first..=last).map_err(failed)?;
-    Ok(Box::new(range.map(|entry| entry.map(|(key, _)| position(key.value())).map_err(failed))))
+    let places = range.map(|entry| entry.map(|(key, _)| position(key.value())).map_err(failed));
+    Ok(search::seen(places, direction))
 }
 
 /// The pubsub topic in a key of `by_topics`.
