@@ -53,6 +53,10 @@ counters! {
     relay_waited_micros = "waku_relay_waited_micros_total",
     /// Messages a subscription's reader missed: `waku_relay_reader_missed_total`.
     relay_reader_missed = "waku_relay_reader_missed_total",
+    /// Bytes read from streams with peers: `waku_stream_bytes_received_total`.
+    stream_bytes_received = "waku_stream_bytes_received_total",
+    /// Bytes written to streams with peers: `waku_stream_bytes_sent_total`.
+    stream_bytes_sent = "waku_stream_bytes_sent_total",
     /// Connections opened: `waku_connections_opened_total`.
     connections_opened = "waku_connections_opened_total",
     /// Inbound connections refused or failed before they were open: `waku_connections_refused_total`.

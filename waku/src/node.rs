@@ -143,7 +143,7 @@ impl Node {
             // Closed from the start: no verdicts will come.
             None => (None, mpsc::channel(1).1),
         };
-        let flows = Flows::default();
+        let flows = Flows::new(Arc::clone(&metrics));
         let mut router = Router::new(&config, flows.clone(), pool, Arc::clone(&metrics));
         let (services, askers, mut inboxes, inlets) = Services::new(&config, &metrics);
         let store = config.store.as_ref().zip(inboxes.store.take());

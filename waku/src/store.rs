@@ -109,7 +109,7 @@ impl Running {
 }
 
 impl Tap for ArchiveWriter {
-    fn push(&self, envelope: &Envelope) {
+    fn push(&self, envelope: &Envelope, _: Option<PeerId>) {
         // What is not kept is counted there.
         let _ = self.try_push(envelope.clone());
     }

@@ -184,7 +184,7 @@ pub struct Relay {
 }
 
 /// The store that is served.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Store {
     /// Where messages are kept, with `redb`, `sqlite` or `memory` before `://`; nothing when it was not given.
     pub db_url: Option<String>,

@@ -48,7 +48,7 @@ pub(crate) fn tap(metrics: &Metrics) -> (FilterTap, mpsc::Receiver<Taken>) {
 }
 
 impl Tap for FilterTap {
-    fn push(&self, envelope: &Envelope) {
+    fn push(&self, envelope: &Envelope, _: Option<crate::PeerId>) {
         let len = u32::try_from(envelope.bytes().len()).unwrap_or(u32::MAX);
         let is_taken = Arc::clone(&self.room).try_acquire_many_owned(len).is_ok_and(|room| {
             self.messages.try_send(Taken { envelope: envelope.clone(), _room: room }).is_ok()
@@ -165,11 +165,11 @@ mod tests {
         let metrics = Metrics::default();
         let (tap, mut messages) = tap(&metrics);
         for _ in 0..MAX_MESSAGES + 3 {
-            tap.push(&envelope(1));
+            tap.push(&envelope(1), None);
         }
         assert_eq!(metrics.filter_messages_overflowed.get(), 3);
         messages.try_recv().unwrap();
-        tap.push(&envelope(1));
+        tap.push(&envelope(1), None);
         assert_eq!(metrics.filter_messages_overflowed.get(), 3);
     }
 
@@ -178,11 +178,11 @@ mod tests {
         let metrics = Metrics::default();
         let (tap, mut messages) = tap(&metrics);
         for _ in 0..3 {
-            tap.push(&envelope(MAX_BYTES / 2 - 1024));
+            tap.push(&envelope(MAX_BYTES / 2 - 1024), None);
         }
         assert_eq!(metrics.filter_messages_overflowed.get(), 1);
         drop(messages.try_recv().unwrap());
-        tap.push(&envelope(MAX_BYTES / 2 - 1024));
+        tap.push(&envelope(MAX_BYTES / 2 - 1024), None);
         assert_eq!(metrics.filter_messages_overflowed.get(), 1);
     }
 }

@@ -18,6 +18,7 @@ use libp2p::PeerId;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
 
 use super::frames::Frames;
+use crate::metrics::Metrics;
 use crate::relay::behaviour::SEND_QUEUE_LEN;
 
 /// A queue with so many messages is on its way to be full: a quarter of its length.
@@ -29,8 +30,11 @@ const MANY_BYTES: usize = 16 * 1024 * 1024;
 const RESTED: Duration = Duration::from_millis(50);
 
 /// The relay streams of a node, by peer: the connections of one share a queue.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Flows(Arc<Mutex<HashMap<PeerId, Arc<Mutex<Flow>>>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Flows {
+    peers: Arc<Mutex<HashMap<PeerId, Arc<Mutex<Flow>>>>>,
+    metrics: Arc<Metrics>,
+}
 
 /// What waits for one peer.
 #[derive(Debug)]
@@ -49,13 +53,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Flows {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { peers: Arc::default(), metrics }
+    }
+
     /// Watches a connection's streams from here on.
     pub(crate) fn watch(&self, peer: PeerId, muxer: StreamMuxerBox) -> StreamMuxerBox {
-        let mut flows = lock(&self.0);
+        let mut flows = lock(&self.peers);
         // Those that no connection has any more.
         flows.retain(|_, flow| Arc::strong_count(flow) > 1);
         let flow = flows.entry(peer).or_insert_with(|| Arc::new(Mutex::new(Flow::new(Instant::now()))));
-        StreamMuxerBox::new(Watched { muxer, flow: Arc::clone(flow) })
+        StreamMuxerBox::new(Watched { muxer, flow: Arc::clone(flow), metrics: Arc::clone(&self.metrics) })
     }
 
     /// A message of so many bytes was queued for these peers. Returns those for whom too much waits.
@@ -65,7 +73,7 @@ impl Flows {
         bytes: usize,
         now: Instant,
     ) -> Vec<PeerId> {
-        let flows = lock(&self.0);
+        let flows = lock(&self.peers);
         let mut behind = Vec::new();
         for peer in peers {
             if let Some(flow) = flows.get(peer) {
@@ -81,7 +89,7 @@ impl Flows {
 
     /// True while too much waits for a peer.
     pub(crate) fn is_behind(&self, peer: &PeerId, now: Instant) -> bool {
-        lock(&self.0).get(peer).is_some_and(|flow| lock(flow).is_behind(now))
+        lock(&self.peers).get(peer).is_some_and(|flow| lock(flow).is_behind(now))
     }
 }
 
@@ -117,6 +125,7 @@ impl Flow {
 struct Watched {
     muxer: StreamMuxerBox,
     flow: Arc<Mutex<Flow>>,
+    metrics: Arc<Metrics>,
 }
 
 impl StreamMuxer for Watched {
@@ -124,12 +133,16 @@ impl StreamMuxer for Watched {
     type Error = io::Error;
 
     fn poll_inbound(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
-        Pin::new(&mut self.muxer).poll_inbound(context).map_ok(|stream| Stream { stream, relay: None })
+        let metrics = Arc::clone(&self.metrics);
+        let stream = Pin::new(&mut self.muxer).poll_inbound(context);
+        stream.map_ok(|stream| Stream { stream, relay: None, metrics })
     }
 
     fn poll_outbound(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         let relay = Some((Frames::default(), Arc::clone(&self.flow)));
-        Pin::new(&mut self.muxer).poll_outbound(context).map_ok(|stream| Stream { stream, relay })
+        let metrics = Arc::clone(&self.metrics);
+        let stream = Pin::new(&mut self.muxer).poll_outbound(context);
+        stream.map_ok(|stream| Stream { stream, relay, metrics })
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,6 +158,7 @@ impl StreamMuxer for Watched {
 struct Stream {
     stream: SubstreamBox,
     relay: Option<(Frames, Arc<Mutex<Flow>>)>,
+    metrics: Arc<Metrics>,
 }
 
 impl Stream {
@@ -184,7 +198,11 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         bytes: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read(context, bytes)
+        let outcome = Pin::new(&mut self.stream).poll_read(context, bytes);
+        if let Poll::Ready(Ok(len)) = outcome {
+            self.metrics.stream_bytes_received.add(len as u64);
+        }
+        outcome
     }
 }
 
@@ -195,6 +213,9 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(len)) = outcome {
+            self.metrics.stream_bytes_sent.add(len as u64);
+        }
         self.wrote(bytes, &outcome);
         outcome
     }

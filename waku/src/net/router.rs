@@ -158,7 +158,7 @@ impl Router {
             let topic = topic_hash(envelope.pubsub_topic());
             let mesh = gossipsub.mesh_peers(&topic).filter(|peer| *peer != source && !is_local);
             self.pushback.queued(mesh, size, Instant::now());
-            self.deliver(envelope);
+            self.deliver(envelope, Some(*source));
         }
     }
 
@@ -191,10 +191,10 @@ impl Router {
         report(gossipsub, id, source, verdict);
     }
 
-    fn deliver(&self, envelope: &Envelope) {
+    fn deliver(&self, envelope: &Envelope, source: Option<PeerId>) {
         self.metrics.relay_reader_missed.add(self.fan_out.deliver(envelope));
         for tap in &self.taps {
-            tap.push(envelope);
+            tap.push(envelope, source);
         }
     }
 
@@ -223,7 +223,7 @@ impl Router {
             Err(error) => {
                 tracing::debug!(%error, "message not published");
                 if self.deliver_unsent {
-                    self.deliver(envelope);
+                    self.deliver(envelope, None);
                 }
                 return Err(Unpublished::NoPeers);
             }
@@ -234,7 +234,7 @@ impl Router {
         let sent_to = peers.iter().filter(is_sent_to);
         let size = relay::rpc_size(envelope.pubsub_topic(), envelope.bytes().len());
         self.pushback.queued(sent_to.clone(), size, now);
-        self.deliver(envelope);
+        self.deliver(envelope, None);
         Ok(Published { peers: sent_to.count() })
     }
 

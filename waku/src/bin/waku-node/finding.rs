@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::sleep;
 use waku::peers::{NewPeer, PeerOrigin};
-use waku::{Announcement, Capabilities, Node, NodeRecord};
+use waku::{Announcement, Capabilities, Multiaddr, Node, NodeRecord};
 use waku_discovery::discv5::{self, Discovery, Fields, Found};
 use waku_discovery::dns::{Client, TreeUrl};
 use waku_discovery::{Record, dns};
@@ -16,8 +16,6 @@ use zeroize::Zeroizing;
 /// How often a list that could not be read is tried again, and how often one that was is read anew.
 const RETRY: Duration = Duration::from_secs(60);
 const REFRESH: Duration = Duration::from_secs(30 * 60);
-/// Others that must agree on this node's address before its record says so.
-const VOTES: usize = 3;
 
 /// Starts Node Discovery v5, if it is on. What it finds is passed on by [`follow`].
 pub(crate) async fn start(
@@ -32,7 +30,6 @@ pub(crate) async fn start(
         fields: fields(announcement),
         seq: Some(announcement.seq),
         enr_auto_update: discv5.auto_update,
-        enr_auto_update_votes: VOTES,
         // The library knows nwaku's limits and none.
         limit_ips: discv5.table_ip_limit <= 10 && discv5.bucket_ip_limit <= 2,
         ..discv5::Config::new(**secret, listen)
@@ -45,7 +42,12 @@ pub(crate) async fn start(
 /// What the record says, as discovery takes it.
 pub(crate) fn fields(announcement: &Announcement) -> Fields {
     // Where the node is by IP address and port is said by fields of its own.
-    let listed = announcement.multiaddrs.iter().filter(|address| announcement.lists(address));
+    let plain = [
+        announcement.ip4.zip(announcement.tcp4).map(|(ip, port)| format!("/ip4/{ip}/tcp/{port}")),
+        announcement.ip6.zip(announcement.tcp6).map(|(ip, port)| format!("/ip6/{ip}/tcp/{port}")),
+    ];
+    let is_listed = |address: &&Multiaddr| !plain.iter().flatten().any(|plain| *plain == address.to_string());
+    let listed = announcement.multiaddrs.iter().filter(is_listed);
     Fields {
         ip4: announcement.ip4,
         ip6: announcement.ip6,
@@ -128,11 +130,7 @@ impl ListOptions {
 }
 
 /// Tells the node of these nodes; `None` when it has stopped.
-async fn learn(
-    node: &Node,
-    records: impl IntoIterator<Item = Record>,
-    origin: PeerOrigin,
-) -> Option<usize> {
+async fn learn(node: &Node, records: impl IntoIterator<Item = Record>, origin: PeerOrigin) -> Option<usize> {
     let records = records.into_iter().filter_map(|record| NodeRecord::decode(&record.encode()).ok());
     let peers = records.map(|record| NewPeer::from_record(&record, origin));
     node.peers().add(peers).await.ok()

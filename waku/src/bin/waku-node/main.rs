@@ -109,7 +109,7 @@ struct Running {
     node: Node,
     rest: Option<Server>,
     metrics: Option<Server>,
-    discovery: Option<Discovery>,
+    discovery: Option<Arc<Discovery>>,
     tasks: JoinSet<()>,
 }
 
@@ -172,6 +172,7 @@ impl Running {
 
         let mut tasks = JoinSet::new();
         let (discovery, found) = discovery.unzip();
+        let discovery = discovery.map(Arc::new);
         if let Some(found) = found {
             tasks.spawn(finding::follow(node.clone(), found));
         }
@@ -182,8 +183,8 @@ impl Running {
             let store = options.services.store.as_deref().and_then(|address| address.parse().ok());
             tasks.spawn(resume::resume(node.clone(), store, kept_since));
         }
-        figures.follow(&node, options, &mut tasks);
-        let running = Self { node, rest: server, metrics, discovery, tasks };
+        figures.follow(&node, options, discovery.clone(), &mut tasks);
+        let mut running = Self { node, rest: server, metrics, discovery, tasks };
         running.keep_record(recorder, about_view);
         for address in running.node.listen_addresses() {
             tracing::info!(%address, "listening");
@@ -193,24 +194,38 @@ impl Running {
     }
 
     /// Renews the node record when the node is on other shards.
-    fn keep_record(&self, recorder: Recorder, view: watch::Sender<About>) {
+    fn keep_record(&mut self, recorder: Recorder, view: watch::Sender<About>) {
         let mut topics = self.node.relay().watch_topics();
-        let mut updates = self.discovery.as_ref().map(Discovery::updates);
-        tokio::spawn(async move {
+        let Some(discovery) = self.discovery.clone() else {
+            self.tasks.spawn(async move {
+                while topics.changed().await.is_ok() {
+                    let announcement = recorder.announcement(topics.borrow_and_update().iter());
+                    record::show(&view, recorder.about(&announcement));
+                }
+            });
+            return;
+        };
+        let mut records = discovery.watch_record();
+        self.tasks.spawn(async move {
             loop {
-                let announcement = recorder.announcement(topics.borrow_and_update().iter());
-                match &mut updates {
-                    None => record::show(&view, recorder.about(&announcement)),
-                    Some(updates) => {
-                        let about = recorder.about(&announcement);
-                        match updates.update(finding::fields(&announcement)) {
-                            Ok(local) => record::show(&view, About { record: local.record.to_string(), ..about }),
-                            Err(error) => tracing::error!(%error, "the node record stays as it was"),
+                // Discovery has the record: it may know the address better.
+                let record = records.borrow_and_update().record.to_string();
+                view.send_modify(|about| about.record = record);
+                tokio::select! {
+                    changed = topics.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        let announcement = recorder.announcement(topics.borrow_and_update().iter());
+                        if let Err(error) = discovery.update(finding::fields(&announcement)) {
+                            tracing::error!(%error, "the node record stays as it was");
                         }
                     }
-                }
-                if topics.changed().await.is_err() {
-                    return;
+                    changed = records.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                    }
                 }
             }
         });

@@ -33,9 +33,10 @@ impl Place {
     pub(crate) fn new(options: &Options) -> anyhow::Result<Self> {
         let addresses = &options.addresses;
         let known = external_ip(options)?;
-        let external = addresses.external.iter().map(|text| {
-            text.parse().ok().with_context(|| format!("Invalid multiaddress provided: {text}"))
-        });
+        let external = addresses
+            .external
+            .iter()
+            .map(|text| text.parse().ok().with_context(|| format!("Invalid multiaddress provided: {text}")));
         Ok(Self {
             listen: addresses.listen_address,
             tcp: addresses.tcp_port,
@@ -76,9 +77,11 @@ impl Place {
             None => format!("/{}/{}", kind(self.ip), self.ip),
         };
         let mut addresses = vec![format!("{host}/tcp/{}", self.tcp)];
-        addresses.extend(self.websocket.map(|(port, is_secure)| {
-            format!("{host}/tcp/{port}/{}", if is_secure { "wss" } else { "ws" })
-        }));
+        addresses.extend(
+            self.websocket.map(|(port, is_secure)| {
+                format!("{host}/tcp/{port}/{}", if is_secure { "wss" } else { "ws" })
+            }),
+        );
         addresses.extend(self.quic.map(|port| format!("{host}/udp/{port}/quic-v1")));
         // A name that is none was refused by `checked`.
         let addresses = addresses.into_iter().filter_map(|address| address.parse().ok());

@@ -12,7 +12,7 @@ use waku::{
     Config, ConnectionLimits, ContentTopic, FilterConfig, Keypair, LightpushConfig, Multiaddr, NodeRecord,
     PeerExchangeConfig, Rate, RateLimit, Shard, Sharding, Tls,
 };
-use waku_operator::command_line::{self, Nat, NWAKU_VERSION, Options, Origin, Service};
+use waku_operator::command_line::{self, NWAKU_VERSION, Nat, Options, Origin, Service};
 use zeroize::Zeroizing;
 
 use crate::place::Place;

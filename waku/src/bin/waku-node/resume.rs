@@ -31,7 +31,9 @@ pub(crate) async fn resume(node: Node, store: Option<Multiaddr>, before: i64) {
                 tracing::info!(count, "messages that were missed were fetched from a store");
                 return;
             }
-            Err(error) => tracing::warn!(attempt, error = format!("{error:#}"), "missed messages were not fetched"),
+            Err(error) => {
+                tracing::warn!(attempt, error = format!("{error:#}"), "missed messages were not fetched")
+            }
         }
         if attempt < TRIES {
             sleep(PAUSE).await;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use waku::relay::Tap;
-use waku::{Envelope, PubsubTopic};
+use waku::{Envelope, PeerId, PubsubTopic};
 
 /// Content topics that are known only because a message of theirs came: strangers choose them.
 const MAX_LEARNED: usize = 1024;
@@ -67,7 +67,8 @@ impl Cache {
         *self.shelves() = Shelves::default();
     }
 
-    pub(super) fn wants_content_topic(&self, topic: &str) -> bool {
+    #[cfg(test)]
+    fn wants_content_topic(&self, topic: &str) -> bool {
         self.shelves().by_topic.contains_key(&Key::Content(topic.to_owned()))
     }
 
@@ -167,7 +168,7 @@ impl CacheTap {
 }
 
 impl Tap for CacheTap {
-    fn push(&self, envelope: &Envelope) {
+    fn push(&self, envelope: &Envelope, _: Option<PeerId>) {
         self.cache.add(envelope);
     }
 }
