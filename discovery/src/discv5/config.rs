@@ -44,7 +44,7 @@ pub struct Config {
     pub again_after: Duration,
     /// Nodes remembered as handed over.
     pub max_remembered: usize,
-    /// Records that wait to be read from [`Found`]. More are dropped and counted.
+    /// Records that wait to be read from [`Found`](super::Found). More are dropped and counted.
     pub queue: usize,
     /// Six bytes that tell this network from others: [`PROTOCOL_ID`].
     pub protocol_id: [u8; 6],
