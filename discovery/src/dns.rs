@@ -15,7 +15,8 @@
 //! use waku_discovery::k256::ecdsa::SigningKey;
 //! # use rand_chacha::rand_core::SeedableRng as _;
 //! # let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
-//! # let record = "enr:-HW4QOFzoVLaFJnNhbgMoDXPnOvcdVuj7pDpqRvh6BRDO68aVi5ZcjB3vzQRZH2IcLBGHzo8uUN3snqmgTiE56CH3AMBgmlkgnY0iXNlY3AyNTZrMaECC2_24YYkYHEgdzxlSNKQEnHhuNAbNlMlWJxrJxbAFvA";
+//! # let zone = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/eip1459.txt"));
+//! # let record = zone.split_whitespace().find(|word| word.starts_with("enr:")).expect("the example has nodes");
 //!
 //! let key = SigningKey::from_slice(&[7; 32])?;
 //! let content = Content { seq: 1, records: vec![record.parse()?], ..Content::default() };

@@ -165,28 +165,33 @@ pub enum RecordError {
 mod tests {
     use super::*;
 
-    /// Of EIP-1459's example.
-    const RECORD: &str = "enr:-HW4QOFzoVLaFJnNhbgMoDXPnOvcdVuj7pDpqRvh6BRDO68aVi5ZcjB3vzQRZH2IcLBGHzo8uUN3snqmgTiE56C\
-                          H3AMBgmlkgnY0iXNlY3AyNTZrMaECC2_24YYkYHEgdzxlSNKQEnHhuNAbNlMlWJxrJxbAFvA";
+    /// The first of EIP-1459's example.
+    fn example() -> &'static str {
+        let zone = include_str!("../tests/vectors/eip1459.txt");
+        zone.lines()
+            .find_map(|line| line.split_once(' ').filter(|(_, text)| text.starts_with("enr:")))
+            .unwrap()
+            .1
+    }
 
     #[test]
     fn a_record_that_is_not_wakus_has_no_capabilities_and_no_shards() {
-        let record: Record = RECORD.parse().unwrap();
+        let record: Record = example().parse().unwrap();
         assert_eq!(record.capabilities(), Capabilities::default());
         assert_eq!((record.shards(), record.udp(), record.seq()), (None, None, 1));
-        assert_eq!(record.to_string(), RECORD);
+        assert_eq!(record.to_string(), example());
     }
 
     #[test]
     fn a_record_with_another_content_than_was_signed_is_refused() {
-        let mut rlp = RECORD.parse::<Record>().unwrap().encode().to_vec();
+        let mut rlp = example().parse::<Record>().unwrap().encode().to_vec();
         *rlp.last_mut().unwrap() ^= 1;
         assert!(matches!(Record::decode(&rlp), Err(RecordError::Invalid(_))));
     }
 
     #[test]
     fn a_record_with_more_behind_it_is_refused() {
-        let mut rlp = RECORD.parse::<Record>().unwrap().encode().to_vec();
+        let mut rlp = example().parse::<Record>().unwrap().encode().to_vec();
         rlp.push(0);
         assert!(matches!(Record::decode(&rlp), Err(RecordError::Invalid(_))));
     }

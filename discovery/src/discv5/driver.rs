@@ -1,6 +1,6 @@
 //! The task that looks around and tells what was found.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::DropGuard;
 use tracing::{debug, trace};
 
+use super::MAX_REQUESTS;
+use super::search::{Pace, Sighting, Told};
+use super::shared::{Shared, lock};
 use super::tasks::AllEnded;
-use super::{MAX_REQUESTS, Pace, Shared, Sighting, Told, lock};
 use crate::Record;
 
 /// A lookup ends when so many nodes of use have answered.
@@ -74,6 +76,8 @@ impl Driver {
                     next_lookup = Instant::now() + pause;
                 }
                 () = sleep_until(next_lookup), if lookup.is_none() => {
+                    // Should the event have been lost.
+                    self.shared.record_changed();
                     waiting.append(&mut queued);
                     news = 0;
                     lookup = self.look_around();
@@ -89,10 +93,15 @@ impl Driver {
     fn look_around(&self) -> Option<Lookup> {
         let discv5 = lock(&self.shared.discv5);
         let discv5 = discv5.as_ref()?;
-        if discv5.with_kbuckets(|table| table.read().iter_ref().next().is_none()) {
+        let knows_nobody = || discv5.with_kbuckets(|table| table.read().iter_ref().next().is_none());
+        if knows_nobody() {
             for enr in lock(&self.shared.bootstrap).iter() {
                 let _ = discv5.add_enr(enr.clone());
             }
+        }
+        if knows_nobody() {
+            // The library would warn of it each time.
+            return Some(Box::pin(ready(Ok(Vec::new()))));
         }
         let interest = self.shared.interest();
         let is_of_use = Box::new(move |enr: &Enr| interest.is_in(&Sighting::of(enr)));

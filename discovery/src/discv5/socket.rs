@@ -22,8 +22,6 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 pub(super) fn listen_config(socket: UdpSocket) -> ListenConfig {
     let is_ipv4 = socket.local_addr().is_ok_and(|address| address.is_ipv4());
     let socket = Some(Arc::new(socket));
-    match is_ipv4 {
-        true => ListenConfig::FromSockets { ipv4: socket, ipv6: None },
-        false => ListenConfig::FromSockets { ipv4: None, ipv6: socket },
-    }
+    let (ipv4, ipv6) = if is_ipv4 { (socket, None) } else { (None, socket) };
+    ListenConfig::FromSockets { ipv4, ipv6 }
 }

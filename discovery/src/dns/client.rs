@@ -126,7 +126,9 @@ impl Client {
         }
         let servers = config.name_servers.iter().map(|server| {
             let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-            connections.iter_mut().for_each(|connection| connection.port = server.port());
+            for connection in &mut connections {
+                connection.port = server.port();
+            }
             NameServerConfig::new(server.ip(), true, connections)
         });
         let servers = ResolverConfig::from_parts(None, Vec::new(), servers.collect());

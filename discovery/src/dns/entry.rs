@@ -169,52 +169,35 @@ mod tests {
 
     use super::*;
 
-    // EIP-1459's example zone.
-    const ROOT_TEXT: &str = "enrtree-root:v1 e=JWXYDBPXYWG6FX3GMDIBFA6CJ4 l=C7HRFPF3BLGF3YR4DY5KX3SMBE seq=1 \
-        sig=o908WmNp7LibOfPsr4btQwatZJ5URBr2ZAuxvK4UWHlsB9sUOTJQaGAlLPVAhM__XJesCHxLISo94z5Z2a463gA";
+    /// EIP-1459's example zone: a name and a text a line, the root first.
+    const ZONE: &str = include_str!("../../tests/vectors/eip1459.txt");
     // Of the key that EIP-1459 writes out.
     const URL: &str = "enrtree://AKPYQIUQIL7PSIACI32J7FGZW56E5FKHEFCCOFHILBIMW3M6LWXS2@nodes.example.org";
-    const ENTRIES: [(&str, &str); 5] = [
-        (
-            "C7HRFPF3BLGF3YR4DY5KX3SMBE",
-            "enrtree://AM5FCQLWIZX2QFPNJAP7VUERCCRNGRHWZG3YYHIUV7BVDQ5FDPRT2@morenodes.example.org",
-        ),
-        (
-            "JWXYDBPXYWG6FX3GMDIBFA6CJ4",
-            "enrtree-branch:2XS2367YHAXJFGLZHVAWLQD4ZY,H4FHT4B454P6UXFD7JCYQ5PWDY,MHTDO6TMUBRIA2XWG5LUDACK24",
-        ),
-        (
-            "2XS2367YHAXJFGLZHVAWLQD4ZY",
-            "enr:-HW4QOFzoVLaFJnNhbgMoDXPnOvcdVuj7pDpqRvh6BRDO68aVi5ZcjB3vzQRZH2IcLBGHzo8uUN3snqmgTiE56CH3AMBgmlkgnY0\
-             iXNlY3AyNTZrMaECC2_24YYkYHEgdzxlSNKQEnHhuNAbNlMlWJxrJxbAFvA",
-        ),
-        (
-            "H4FHT4B454P6UXFD7JCYQ5PWDY",
-            "enr:-HW4QAggRauloj2SDLtIHN1XBkvhFZ1vtf1raYQp9TBW2RD5EEawDzbtSmlXUfnaHcvwOizhVYLtr7e6vw7NAf6mTuoCgmlkgnY0\
-             iXNlY3AyNTZrMaECjrXI8TLNXU0f8cthpAMxEshUyQlK-AM0PW2wfrnacNI",
-        ),
-        (
-            "MHTDO6TMUBRIA2XWG5LUDACK24",
-            "enr:-HW4QLAYqmrwllBEnzWWs7I5Ev2IAs7x_dZlbYdRdMUx5EyKHDXp7AV5CkuPGUPdvbv1_Ms1CPfhcGCvSElSosZmyoqAgmlkgnY0\
-             iXNlY3AyNTZrMaECriawHKWdDRk2xeZkrOXBQ0dfMFLHY4eENZwdufn1S1o",
-        ),
-    ];
+
+    fn root_text() -> &'static str {
+        ZONE.lines().next().unwrap().strip_prefix("@ ").unwrap()
+    }
+
+    fn entries() -> Vec<(&'static str, &'static str)> {
+        ZONE.lines().skip(1).map(|line| line.split_once(' ').unwrap()).collect()
+    }
 
     #[test]
     fn the_root_of_eip_1459s_example_is_signed_by_its_key() {
-        let root = Root::parse(ROOT_TEXT).unwrap();
+        let root = Root::parse(root_text()).unwrap();
         let url: TreeUrl = URL.parse().unwrap();
         assert!(root.is_signed_by(url.key()));
-        assert_eq!(root.to_string(), ROOT_TEXT);
+        assert_eq!(root.to_string(), root_text());
         assert_eq!(
             (root.records.to_string().as_str(), root.links.to_string().as_str()),
-            (ENTRIES[1].0, ENTRIES[0].0)
+            (entries()[1].0, entries()[0].0)
         );
     }
 
     #[test]
     fn the_entries_of_eip_1459s_example_are_found_under_their_hashes() {
-        for (label, text) in ENTRIES {
+        assert_eq!(entries().len(), 5);
+        for (label, text) in entries() {
             assert_eq!(Hash::of(text).to_string(), label);
             assert!(Hash::parse(label).unwrap().is_of(text));
             assert_eq!(Entry::parse(text).unwrap().to_string(), text);
@@ -231,10 +214,10 @@ mod tests {
             ("sig=o908", "sig=o909"),
         ];
         for (from, to) in changed {
-            assert!(!Root::parse(&ROOT_TEXT.replace(from, to)).unwrap().is_signed_by(url.key()), "{to}");
+            assert!(!Root::parse(&root_text().replace(from, to)).unwrap().is_signed_by(url.key()), "{to}");
         }
         let other = SigningKey::from_slice(&[9; 32]).unwrap();
-        assert!(!Root::parse(ROOT_TEXT).unwrap().is_signed_by(other.verifying_key()));
+        assert!(!Root::parse(root_text()).unwrap().is_signed_by(other.verifying_key()));
     }
 
     #[test]
@@ -251,7 +234,7 @@ mod tests {
             ("enrtree", " enrtree"),
         ];
         for (from, to) in changed {
-            assert!(Root::parse(&ROOT_TEXT.replace(from, to)).is_err(), "{to}");
+            assert!(Root::parse(&root_text().replace(from, to)).is_err(), "{to}");
         }
     }
 
@@ -259,7 +242,7 @@ mod tests {
     fn an_empty_branch_is_one_and_a_branch_of_an_empty_hash_is_not() {
         assert_eq!(Entry::parse("enrtree-branch:"), Ok(Entry::Branch(vec![])));
         assert_eq!(Entry::parse("enrtree-branch:,"), Err(EntryError::Hash));
-        let trailing = format!("{},", ENTRIES[1].1);
+        let trailing = format!("{},", entries()[1].1);
         assert_eq!(Entry::parse(&trailing), Err(EntryError::Hash));
     }
 
@@ -283,11 +266,11 @@ mod tests {
 
         #[test]
         fn any_change_of_a_valid_entry_is_read_without_a_panic(
-            which in 0..ENTRIES.len(),
+            which in 0..5usize,
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
-            let mut bytes = ENTRIES[which].1.as_bytes().to_vec();
+            let mut bytes = entries()[which].1.as_bytes().to_vec();
             let at = at.index(bytes.len());
             bytes[at] = byte;
             if let Ok(entry) = Entry::parse(&String::from_utf8_lossy(&bytes)) {

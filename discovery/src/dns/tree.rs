@@ -49,7 +49,7 @@ impl Tree {
         let len = |children: usize| Entry::Branch(vec![Hash::of(""); children]).to_string().len();
         let max = content.max_children;
         // A quick look first: the length of a branch of very many would be long to find out.
-        if max < 2 || max > MAX_ENTRY_LEN || len(max) > MAX_ENTRY_LEN {
+        if !(2..=MAX_ENTRY_LEN).contains(&max) || len(max) > MAX_ENTRY_LEN {
             return Err(TreeError::MaxChildren { found: max });
         }
         let mut tree = Self { url, entries: BTreeMap::new() };

@@ -212,7 +212,9 @@ impl Walk {
         let text = texts.into_iter().find(|text| hash.is_of(text)).ok_or(Problem::WrongHash)?;
         match (Entry::parse(text)?, side) {
             (Entry::Branch(hashes), _) => {
-                hashes.into_iter().for_each(|hash| self.descend(tree, hash, depth + 1, side));
+                for hash in hashes {
+                    self.descend(tree, hash, depth + 1, side);
+                }
             }
             (Entry::Record(record), Side::Records) => self.keep(record),
             (Entry::Link(url), Side::Links) => self.link(url, false),

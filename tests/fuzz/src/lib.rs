@@ -5,6 +5,7 @@
 //! from. A file that once broke one is kept there: the workspace's tests give every seed to its target.
 
 pub mod code;
+pub mod dns_tree;
 pub mod enr;
 pub mod frames;
 pub mod framing;
@@ -24,8 +25,9 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("code", code::run),
+    ("dns_tree", dns_tree::run),
     ("enr", enr::run),
     ("frames", frames::run),
     ("framing", framing::run),

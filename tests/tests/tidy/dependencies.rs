@@ -18,9 +18,12 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("operator", &[]),
     ("waku", &["archive", "discovery", "operator", "proto"]),
     ("node-manager", &["noise-session", "pairing", "proto", "waku"]),
-    ("tests", &["archive", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"]),
+    (
+        "tests",
+        &["archive", "discovery", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"],
+    ),
     ("interop", &["node-manager", "noise-session", "pairing", "payload", "waku"]),
-    (FUZZ, &["archive", "noise-session", "pairing", "payload", "proto"]),
+    (FUZZ, &["archive", "discovery", "noise-session", "pairing", "payload", "proto"]),
 ];
 
 /// The dependencies of a manifest by section, those for one platform only included.
