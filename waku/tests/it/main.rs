@@ -9,6 +9,7 @@ mod known_peers;
 mod lifecycle;
 mod lightpush;
 mod metadata;
+mod operating;
 mod peer_exchange;
 mod pushback;
 mod raw_filter;
