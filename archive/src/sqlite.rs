@@ -18,8 +18,8 @@ use super::{Archive, ArchiveError, Inserted, Keep, Page, Query, QueryError, Stat
 
 pub use self::error::SqliteOpenError;
 
-/// Messages in nwaku's own file, `store.sqlite3`: one that nwaku v0.24 to v0.38 left behind, or a new one that nwaku
-/// v0.34 to v0.38 could go on with. One node after the other, that is: while this one has the file open, no other may
+/// Messages in nwaku's own file, `store.sqlite3`: one that nwaku v0.23 to v0.38 left behind, or a new one that nwaku
+/// v0.35 to v0.38 could go on with. One node after the other, that is: while this one has the file open, no other may
 /// write to it.
 ///
 /// When [`insert`](Archive::insert) returns, its batch is on disk; after a crash at any moment every batch is there
@@ -37,8 +37,8 @@ pub use self::error::SqliteOpenError;
 /// changes the hash.
 ///
 /// # Messages that are not what their hash says
-/// nwaku up to v0.33 gave a message without timestamp the time at which it came, and later versions made that its
-/// timestamp; and messages of nwaku before v0.24 got hashes by chance. Such a message is found by the hash and the
+/// nwaku up to v0.34 gave a message without timestamp the time at which it came, and later versions made that its
+/// timestamp; and messages of nwaku before v0.23 got hashes by chance. Such a message is found by the hash and the
 /// timestamp in its row, as nwaku finds it, and [`Entry::hash`](super::Entry::hash) is that of the row: its envelope's
 /// own hash is another one. Bytes of a topic that are no text come back as U+FFFD.
 ///

@@ -52,10 +52,11 @@ fn timestamps_of(page: &Page) -> Vec<i64> {
 
 /// An empty archive of each kind.
 fn archives() -> Vec<Arc<dyn Archive>> {
-    let mut archives = faithful_archives();
     #[cfg(feature = "sqlite")]
-    archives.push(Arc::new(sqlite::tests::Temporary::new()));
-    archives
+    let others: [Arc<dyn Archive>; 1] = [Arc::new(sqlite::tests::Temporary::new())];
+    #[cfg(not(feature = "sqlite"))]
+    let others = [];
+    faithful_archives().into_iter().chain(others).collect()
 }
 
 /// Those that keep the bytes of a message.

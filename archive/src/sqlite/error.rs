@@ -45,7 +45,7 @@ pub enum SqliteOpenError {
     },
     /// A later nwaku wrote it. It was left as it is.
     #[error(
-        "the archive {} has schema version {found}, and {NWAKU_VERSION} (nwaku v0.34 to v0.38) is the last one known \
+        "the archive {} has schema version {found}, and {NWAKU_VERSION} (nwaku v0.35 to v0.38) is the last one known \
          here; it was left as it is",
         path.display()
     )]
@@ -57,8 +57,8 @@ pub enum SqliteOpenError {
     },
     /// A nwaku of long ago wrote it. It was left as it is.
     #[error(
-        "the archive {} has schema version {found}, and {OLDEST_VERSION} (nwaku v0.24) is the first one that can be \
-         brought up to {NWAKU_VERSION} here; it was left as it is. A nwaku from v0.24 to v0.33 can bring it up",
+        "the archive {} has schema version {found}, and {OLDEST_VERSION} (nwaku v0.23) is the first one that can be \
+         brought up to {NWAKU_VERSION} here; it was left as it is. A nwaku from v0.23 to v0.38 can bring it up",
         path.display()
     )]
     Older {

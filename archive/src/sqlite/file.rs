@@ -66,6 +66,7 @@ impl Drop for Borrowed<'_> {
 /// Makes an empty file, for its owner alone, where nothing is. SQLite gives the files beside it the same mode.
 pub(super) fn create(path: &Path) -> Result<(), SqliteOpenError> {
     let failed = |error| SqliteOpenError::File { path: path.to_owned(), error };
+    // A file that is there is not opened here: closing it would undo the locks that SQLite holds on it in this process.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file.sync_all().map_err(failed)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),

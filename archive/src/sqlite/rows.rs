@@ -124,6 +124,11 @@ pub(super) fn insert(connection: &mut Connection, batch: &[Envelope]) -> rusqlit
     Ok(Inserted { new, known: batch.len() - new })
 }
 
+/// nwaku stores empty bytes as NULL.
+fn filled(bytes: &Bytes) -> Option<&[u8]> {
+    (!bytes.is_empty()).then_some(bytes.as_ref())
+}
+
 /// Whether it is new.
 fn insert_one(connection: &Connection, envelope: &Envelope) -> rusqlite::Result<bool> {
     let mut statement = connection.prepare_cached(
@@ -131,8 +136,6 @@ fn insert_one(connection: &Connection, envelope: &Envelope) -> rusqlite::Result<
          VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (messageHash) DO NOTHING",
     )?;
     let (Position { timestamp, hash }, message) = (Position::of(envelope), envelope.message());
-    // nwaku stores empty bytes as NULL.
-    let filled = |bytes: &Bytes| (!bytes.is_empty()).then(|| bytes.to_vec());
     let inserted = statement.execute(params![
         hash.as_bytes(),
         timestamp,

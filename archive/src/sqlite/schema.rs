@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Topics, hashes and bytes are BLOBs, empty bytes are NULL. nwaku keeps the number of the schema in `user_version`:
-//! 10 since v0.34, 9 since v0.28, 8 since v0.24. It does not look at what it does not know, and keeps our indexes filled.
+//! 10 since v0.35, 9 since v0.28, 8 since v0.23. It does not look at what it does not know, and keeps our indexes filled.
 //! When it has written to the file, our totals do not fit any more, and are counted again.
 
 use std::path::Path;

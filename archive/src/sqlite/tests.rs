@@ -117,7 +117,7 @@ fn schema_of_nwaku(version: i64) -> &'static str {
                 meta BLOB) WITHOUT ROWID;
             CREATE INDEX i_ts ON Message (timestamp)"
         }
-        // Up to v0.23.
+        // Up to v0.22.
         _ => {
             "CREATE TABLE message (pubsubTopic BLOB NOT NULL, contentTopic BLOB NOT NULL, payload BLOB,
                 version INTEGER NOT NULL, timestamp INTEGER NOT NULL, id BLOB, storedAt INTEGER NOT NULL,
@@ -195,7 +195,7 @@ fn various() -> Vec<Envelope> {
 /// Hash, pubsub topic, content topic, payload, version, timestamp and meta.
 type Columns = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, i64, i64, Vec<u8>);
 
-/// What nwaku v0.34 and later asks a file at its start and of every message.
+/// What nwaku v0.35 and later asks a file at its start and of every message.
 fn read_as_nwaku(folder: &TempDir) -> Vec<Columns> {
     let connection = Connection::open(path(folder)).unwrap();
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
@@ -408,10 +408,10 @@ fn content(folder: &TempDir) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn a_version_that_is_not_known_is_named_and_left_alone() {
     for (version, schema, text) in [
-        (11, 10, "schema version 11, and 10 (nwaku v0.34 to v0.38) is the last one known here"),
-        (7, 7, "schema version 7, and 8 (nwaku v0.24) is the first one"),
+        (11, 10, "schema version 11, and 10 (nwaku v0.35 to v0.38) is the last one known here"),
+        (7, 7, "schema version 7, and 8 (nwaku v0.23) is the first one"),
         // As nwaku from v0.14 to v0.18 left it.
-        (0, 7, "schema version 0, and 8 (nwaku v0.24) is the first one"),
+        (0, 7, "schema version 0, and 8 (nwaku v0.23) is the first one"),
     ] {
         let folder = file_of_nwaku(schema, &[]);
         let connection = Connection::open(path(&folder)).unwrap();
