@@ -53,6 +53,8 @@ enum Set {
     Nwaku,
     /// Our own node in the foreign peer's place: shows that the scenarios hold.
     Ours,
+    /// Our own `waku-node`, beside this program, in nwaku's place: shows that what drives nwaku drives it.
+    DropIn,
 }
 
 #[tokio::main]
@@ -76,7 +78,8 @@ async fn main() -> ExitCode {
 
 /// Runs what was asked for; returns how many rows failed.
 async fn run(args: &Args) -> Result<usize> {
-    let runs = |set| args.sets.contains(&set) || (args.sets.contains(&Set::All) && set != Set::Ours);
+    let is_foreign = |set| !matches!(set, Set::Ours | Set::DropIn);
+    let runs = |set| args.sets.contains(&set) || (args.sets.contains(&Set::All) && is_foreign(set));
     let cache = args.cache.clone().unwrap_or_else(install::default_cache);
     fs::create_dir_all(&cache).with_context(|| format!("{} cannot be made", cache.display()))?;
     let cache = cache.canonicalize()?;
@@ -89,6 +92,10 @@ async fn run(args: &Args) -> Result<usize> {
     };
     if runs(Set::Ours) {
         run.all_with("ours", &ours::Ours).await?;
+    }
+    if runs(Set::DropIn) {
+        let program = std::env::current_exe()?.with_file_name("waku-node");
+        run.all_with("drop-in", &nwaku::Nwaku::ours(&program, &run.cache)?).await?;
     }
     let go_waku = if runs(Set::Gowaku) || runs(Set::Jswaku) {
         eprintln!("go-waku: building, which takes minutes the first time");

@@ -40,6 +40,16 @@ impl Nwaku {
         let name = name(&program).await;
         Ok(Some(Self { program, name, logs: Logs::below(cache) }))
     }
+
+    /// Our own `waku-node` in nwaku's place: that it can be driven as nwaku is.
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn ours(program: &Path, cache: &Path) -> Result<Self> {
+        let build = "cargo build -p waku --features cli --bin waku-node";
+        ensure!(program.is_file(), "{} is missing; build it: {build}", program.display());
+        Ok(Self { program: program.canonicalize()?, name: "waku-node".to_owned(), logs: Logs::below(cache) })
+    }
 }
 
 impl Implementation for Nwaku {

@@ -134,9 +134,11 @@ impl OurPeer {
             Op::FilterUnsubscribe { peer, pubsub_topic, content_topics } => {
                 let (topic, content_topics) =
                     (pubsub_topic.parse::<PubsubTopic>()?, parsed(&content_topics)?);
-                done(self.filter_at(&peer)?.unsubscribe(topic, content_topics).await)
+                done(self.filter_at(&peer)?.unsubscribe(topic, content_topics).await.map(drop))
             }
-            Op::FilterUnsubscribeAll { peer } => done(self.filter_at(&peer)?.unsubscribe_all().await),
+            Op::FilterUnsubscribeAll { peer } => {
+                done(self.filter_at(&peer)?.unsubscribe_all().await.map(drop))
+            }
             Op::Lightpush { peer, pubsub_topic, message, version } => {
                 ensure!(version.is_none(), Failure::Unsupported("it chooses the version itself".to_owned()));
                 let topic = pubsub_topic.as_deref().map(str::parse).transpose()?;

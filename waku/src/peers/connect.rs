@@ -1,11 +1,11 @@
 //! Connecting once, by hand.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 use tokio::time::timeout;
 
-use super::{AddPeerError, PeerList, Peers, StaticPeerState};
+use super::{AddPeerError, PeerList, Peers, StaticPeerState, peer_id_of};
 use crate::{Multiaddr, PeerId, Stopped};
 
 /// How long a dial is waited for.
@@ -18,9 +18,10 @@ impl Peers {
     /// # Errors
     /// When the address cannot be dialled or is not reached within 15 seconds, or the node has stopped.
     pub async fn connect(&self, address: Multiaddr) -> Result<PeerId, ConnectError> {
-        let is_static = find(&self.list(), &address).is_some();
+        let (is_static, begin) = (find(&self.list(), &address).is_some(), SystemTime::now());
         self.add_static(address.clone()).await?;
-        let outcome = timeout(WITHIN, self.settled(&address)).await.unwrap_or(Err(ConnectError::Timeout));
+        let settled = self.settled(&address, begin);
+        let outcome = timeout(WITHIN, settled).await.unwrap_or(Err(ConnectError::Timeout));
         if !is_static {
             self.remove_static(address).await?;
         }
@@ -28,12 +29,23 @@ impl Peers {
     }
 
     /// Waits until a static peer is connected, or a dial has failed.
-    async fn settled(&self, address: &Multiaddr) -> Result<PeerId, ConnectError> {
+    async fn settled(&self, address: &Multiaddr, begin: SystemTime) -> Result<PeerId, ConnectError> {
         let mut peers = self.watch();
-        let is_settled = |peers: &PeerList| find(peers, address).is_none_or(|outcome| outcome.is_some());
+        // Not every short connection is seen.
+        let parted = |peers: &PeerList| {
+            let gone = peers.last_disconnection(peer_id_of(address)?)?;
+            (gone.at >= begin).then(|| gone.reason.to_string())
+        };
+        let is_settled = |peers: &PeerList| {
+            find(peers, address).is_none_or(|outcome| outcome.is_some()) || parted(peers).is_some()
+        };
         let peers = peers.wait_for(is_settled).await.map_err(|_| Stopped)?;
-        // Somebody else may have removed it.
-        find(&peers, address).flatten().unwrap_or(Err(ConnectError::Timeout))
+        match (find(&peers, address).flatten(), parted(&peers)) {
+            (Some(outcome), _) => outcome,
+            (None, Some(reason)) => Err(ConnectError::NotReached { reason }),
+            // Somebody else has removed it.
+            (None, None) => Err(ConnectError::Timeout),
+        }
     }
 }
 

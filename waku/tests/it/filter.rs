@@ -145,7 +145,9 @@ async fn more_topics_than_a_request_may_have_are_refused_by_hand() {
     let service = service(|_, filter| filter.max_criteria = 3).await;
     let edge = client(&[&service], |_| {}).await;
     let at = edge.filter().at(service.local_peer_id());
-    let topics = |count: usize| (0..count).map(|number| format!("/a/1/{number}/proto").parse::<waku::ContentTopic>().unwrap());
+    let topics = |count: usize| {
+        (0..count).map(|number| format!("/a/1/{number}/proto").parse::<ContentTopic>().unwrap())
+    };
     assert_eq!(refused(at.subscribe(pubsub_topic(), topics(101)).await), Status::BadRequest);
     assert_eq!(refused(at.subscribe(pubsub_topic(), topics(4)).await), Status::Unavailable);
     assert_eq!(refused(at.subscribe(pubsub_topic(), topics(0)).await), Status::BadRequest);

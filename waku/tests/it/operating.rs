@@ -128,6 +128,10 @@ async fn connects_once_and_tells_whom_or_why_not() {
     let c = node(|_| {}).await;
     assert!(matches!(c.peers().connect(gone).await, Err(ConnectError::NotReached { .. })));
     assert!(c.peers().list().static_peers.is_empty());
+    let other = node(|config| config.sharding = Sharding::fixed(7, [0]).unwrap()).await;
+    let refused = within("an answer", c.peers().connect(address(&other))).await;
+    // Whichever is seen first: the short connection, or its end.
+    assert!(refused == Ok(other.local_peer_id()) || matches!(refused, Err(ConnectError::NotReached { .. })));
     let undialable = "/ip4/192.0.2.1/udp/1".parse().unwrap();
     assert!(matches!(c.peers().connect(undialable).await, Err(ConnectError::Address(_))));
 }

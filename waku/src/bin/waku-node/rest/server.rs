@@ -119,6 +119,9 @@ async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) -> io
             tracing::debug!(%error, "HTTP request not served");
         }
     }
+    if stop.is_cancelled() {
+        return Ok(());
+    }
     let (most, within) = LINGER;
     let mut left = most;
     let drain = async {
