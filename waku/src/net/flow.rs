@@ -135,14 +135,14 @@ impl StreamMuxer for Watched {
     fn poll_inbound(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         let metrics = Arc::clone(&self.metrics);
         let stream = Pin::new(&mut self.muxer).poll_inbound(context);
-        stream.map_ok(|stream| Stream { stream, relay: None, metrics })
+        stream.map_ok(|stream| Stream { inner: stream, relay: None, metrics })
     }
 
     fn poll_outbound(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         let relay = Some((Frames::default(), Arc::clone(&self.flow)));
         let metrics = Arc::clone(&self.metrics);
         let stream = Pin::new(&mut self.muxer).poll_outbound(context);
-        stream.map_ok(|stream| Stream { stream, relay, metrics })
+        stream.map_ok(|stream| Stream { inner: stream, relay, metrics })
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -156,7 +156,7 @@ impl StreamMuxer for Watched {
 
 /// A stream, watched as long as it may be the relay's.
 struct Stream {
-    stream: SubstreamBox,
+    inner: SubstreamBox,
     relay: Option<(Frames, Arc<Mutex<Flow>>)>,
     metrics: Arc<Metrics>,
 }
@@ -198,7 +198,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         bytes: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_read(context, bytes);
+        let outcome = Pin::new(&mut self.inner).poll_read(context, bytes);
         if let Poll::Ready(Ok(len)) = outcome {
             self.metrics.stream_bytes_received.add(len as u64);
         }
@@ -212,7 +212,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let outcome = Pin::new(&mut self.inner).poll_write(context, bytes);
         if let Poll::Ready(Ok(len)) = outcome {
             self.metrics.stream_bytes_sent.add(len as u64);
         }
@@ -221,11 +221,11 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.inner).poll_flush(context)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(context)
+        Pin::new(&mut self.inner).poll_close(context)
     }
 }
 

@@ -18,7 +18,8 @@ impl Peers {
     /// # Errors
     /// When the address cannot be dialled or is not reached within 15 seconds, or the node has stopped.
     pub async fn connect(&self, address: Multiaddr) -> Result<PeerId, ConnectError> {
-        let (is_static, begin) = (find(&self.list(), &address).is_some(), SystemTime::now());
+        let is_static = !matches!(find(&self.list(), &address), Search::NoStaticPeer);
+        let begin = SystemTime::now();
         self.add_static(address.clone()).await?;
         let settled = self.settled(&address, begin);
         let outcome = timeout(WITHIN, settled).await.unwrap_or(Err(ConnectError::Timeout));
@@ -36,27 +37,35 @@ impl Peers {
             let gone = peers.last_disconnection(peer_id_of(address)?)?;
             (gone.at >= begin).then(|| gone.reason.to_string())
         };
-        let is_settled = |peers: &PeerList| {
-            find(peers, address).is_none_or(|outcome| outcome.is_some()) || parted(peers).is_some()
-        };
+        let is_settled =
+            |peers: &PeerList| !matches!(find(peers, address), Search::Open) || parted(peers).is_some();
         let peers = peers.wait_for(is_settled).await.map_err(|_| Stopped)?;
-        match (find(&peers, address).flatten(), parted(&peers)) {
-            (Some(outcome), _) => outcome,
-            (None, Some(reason)) => Err(ConnectError::NotReached { reason }),
+        match (find(&peers, address), parted(&peers)) {
+            (Search::Settled(outcome), _) => outcome,
+            (_, Some(reason)) => Err(ConnectError::NotReached { reason }),
             // Somebody else has removed it.
-            (None, None) => Err(ConnectError::Timeout),
+            (_, None) => Err(ConnectError::Timeout),
         }
     }
 }
 
-/// What has come of a static peer: nothing when it is none, nothing yet, who it is, or why it is not connected.
-fn find(peers: &PeerList, address: &Multiaddr) -> Option<Option<Result<PeerId, ConnectError>>> {
-    let peer = peers.static_peers.iter().find(|peer| peer.address == *address)?;
-    Some(match (peer.state, peer.peer_id, &peer.last_error) {
-        (StaticPeerState::Connected, Some(peer), _) => Some(Ok(peer)),
-        (_, _, Some(error)) => Some(Err(ConnectError::NotReached { reason: error.clone() })),
-        _ => None,
-    })
+/// What has come of a static peer.
+enum Search {
+    NoStaticPeer,
+    /// Nothing yet.
+    Open,
+    Settled(Result<PeerId, ConnectError>),
+}
+
+fn find(peers: &PeerList, address: &Multiaddr) -> Search {
+    let Some(peer) = peers.static_peers.iter().find(|peer| peer.address == *address) else {
+        return Search::NoStaticPeer;
+    };
+    match (peer.state, peer.peer_id, &peer.last_error) {
+        (StaticPeerState::Connected, Some(peer), _) => Search::Settled(Ok(peer)),
+        (_, _, Some(error)) => Search::Settled(Err(ConnectError::NotReached { reason: error.clone() })),
+        _ => Search::Open,
+    }
 }
 
 /// A peer that was not connected.
