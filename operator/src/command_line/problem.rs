@@ -101,7 +101,7 @@ impl Problem {
             Self::NoDatabase | Self::DatabaseUrl => {
                 fixed("--store-message-db-url is redb://FILE, sqlite://FILE or memory://.")
             }
-            Self::Nat(_) | Self::NatAddress(_) => fixed("--nat is any, none, upnp or extip:IP."),
+            Self::Nat(_) | Self::NatAddress(_) => fixed("--nat is any, none or extip:IP."),
             Self::Ratio(_) | Self::RatioTotal(_) => fixed("For example --relay-service-ratio=60:40."),
             Self::MessageSize(_) => fixed("For example --max-msg-size=150KiB: a number with KiB, KB or B."),
             Self::RateLimit(_) => fixed(

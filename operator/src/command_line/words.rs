@@ -27,6 +27,10 @@ pub(super) fn read(program: &str, words: &[Zeroizing<String>]) -> Result<Asked, 
     let mut given = Given::default();
     let mut words = words.iter().map(|word| word.as_str()).peekable();
     while let Some(word) = words.next() {
+        // What scripts make of a variable that is not set.
+        if word.is_empty() {
+            continue;
+        }
         let Some(body) = word.strip_prefix('-') else {
             return Err(stray(program, word));
         };
@@ -79,4 +83,17 @@ fn stray(program: &str, word: &str) -> Error {
         return Problem::NotBuilt { what: KEYSTORE.to_owned(), advice }.into();
     }
     Error::Argument { program: program.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_word_says_nothing() {
+        let words = ["", "--relay", ""].map(|word| Zeroizing::new(word.to_owned()));
+        assert!(matches!(read("waku-node", &words), Ok(Asked::Run(_))));
+        let words = ["", "stray"].map(|word| Zeroizing::new(word.to_owned()));
+        assert!(matches!(read("waku-node", &words), Err(Error::Argument { .. })));
+    }
 }

@@ -1,5 +1,6 @@
 //! What a program that runs a node for others needs: memberships, taps, announced addresses, connecting by hand.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use super::scene::{
 
 /// Passes on what it is shown.
 #[derive(Debug)]
-struct Shown(mpsc::Sender<(Envelope, Option<PeerId>)>);
+struct Shown(mpsc::Sender<Relayed>);
 
 impl Tap for Shown {
     fn push(&self, envelope: &Envelope, source: Option<PeerId>) {
@@ -21,7 +22,10 @@ impl Tap for Shown {
     }
 }
 
-fn shown() -> (Vec<Arc<dyn Tap>>, mpsc::Receiver<(Envelope, Option<PeerId>)>) {
+/// A message and who sent it.
+type Relayed = (Envelope, Option<PeerId>);
+
+fn shown() -> (Vec<Arc<dyn Tap>>, mpsc::Receiver<Relayed>) {
     let (sender, receiver) = mpsc::channel(16);
     (vec![Arc::new(Shown(sender))], receiver)
 }
@@ -73,7 +77,7 @@ async fn a_membership_relays_a_topic_for_as_long_as_it_is_kept() {
     assert!(topics.borrow_and_update().contains(&pubsub_topic()));
     sees_subscription(&b, a.local_peer_id(), &pubsub_topic()).await;
     drop(membership);
-    within("the topic left", topics.wait_for(|topics| topics.is_empty())).await.unwrap();
+    within("the topic left", topics.wait_for(BTreeSet::is_empty)).await.unwrap();
     let is_gone = |peers: &waku::PeerList| {
         peers.get(a.local_peer_id()).is_some_and(|peer| !peer.topics.contains(&pubsub_topic()))
     };

@@ -88,7 +88,7 @@ pub(super) const ADDRESSES: &[Flag] = &[
         "nat",
         Kind::Text,
         &["any"],
-        "How the public address is learned: any, none, upnp, or extip:IP for one that is known",
+        "How the public address is learned: any or none, or extip:IP for one that is known",
     )
     .takes("WAY"),
     flag("ext-multiaddr", Kind::Text, &[], "Multiaddress to announce besides").takes("MULTIADDR").repeated(),

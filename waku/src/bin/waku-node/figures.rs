@@ -65,6 +65,11 @@ const ROUTING_TABLE: GaugeFamily<1> = GaugeFamily::named("routing_table_nodes");
 const DISCOVERED: GaugeFamily<1> = GaugeFamily::named("waku_discv5_discovered_per_shard");
 const DISCOVERY_BYTES: CounterFamily<1> = CounterFamily::named("discv5_network_bytes");
 const DISCOVERY_ERRORS: CounterFamily<1> = CounterFamily::named("waku_discv5_errors");
+const FILTER_ERRORS: CounterFamily<1> = CounterFamily::named("waku_filter_errors");
+const PUSH_ERRORS: CounterFamily<1> = CounterFamily::named("waku_lightpush_v3_errors");
+const STORE_ERRORS: CounterFamily<1> = CounterFamily::named("waku_store_errors");
+const PX_ERRORS: CounterFamily<1> = CounterFamily::named("waku_px_errors");
+const PEER_ERRORS: CounterFamily<1> = CounterFamily::named("waku_peers_errors");
 const REACHABILITY: GaugeFamily<1> = GaugeFamily::named("libp2p_autonat_reachability_confidence");
 
 /// How topics are called in libp2p's families, as in nwaku.
@@ -261,6 +266,20 @@ impl Look {
             registry.counter(REQUESTS, [protocol, "served"]).set_total(requests.saturating_sub(limited));
             registry.counter(REQUESTS, [protocol, "rejected"]).set_total(limited);
         }
+        for (family, kind, total) in [
+            (FILTER_ERRORS, "error_response", counted.filter_requests_refused),
+            (FILTER_ERRORS, "decode_rpc_failure", counted.filter_requests_failed),
+            (FILTER_ERRORS, "push_failure", counted.filter_pushes_failed),
+            (PUSH_ERRORS, "error_response", counted.lightpush_refused),
+            (PUSH_ERRORS, "decode_rpc_failure", counted.lightpush_requests_failed),
+            (STORE_ERRORS, "error_response", counted.store_refused),
+            (STORE_ERRORS, "decode_rpc_failure", counted.store_requests_failed),
+            (PX_ERRORS, "decode_error", counted.peer_exchange_invalid),
+            (PEER_ERRORS, "metadata_refused", counted.metadata_refused),
+            (PEER_ERRORS, "graylisted", counted.peers_graylisted),
+        ] {
+            registry.counter(family, [kind]).set_total(total);
+        }
         registry.counter(ARCHIVE_ERRORS, ["insert_failure"]).set_total(counted.archive_insert_errors);
         let timestamps = counted.archive_refused_timestamp;
         registry.counter(ARCHIVE_ERRORS, ["invalid_message_too_old"]).set_total(timestamps);
@@ -345,6 +364,6 @@ fn number(value: u64) -> f64 {
     value as f64
 }
 
-fn count(value: usize) -> f64 {
+pub(crate) fn count(value: usize) -> f64 {
     number(value as u64)
 }

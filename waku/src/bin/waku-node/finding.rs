@@ -1,6 +1,7 @@
 //! Other nodes, found through lists in DNS and Node Discovery v5.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,7 +12,13 @@ use waku_discovery::discv5::{self, Discovery, Fields, Found};
 use waku_discovery::dns::{Client, TreeUrl};
 use waku_discovery::{Record, dns};
 use waku_operator::command_line::{Options, Origin};
+use waku_operator::metrics::{CounterFamily, GaugeFamily, Registry};
 use zeroize::Zeroizing;
+
+use crate::figures;
+
+const IN_DNS: GaugeFamily<0> = GaugeFamily::named("waku_dnsdisc_discovered");
+const DNS_ERRORS: CounterFamily<1> = CounterFamily::named("waku_dnsdisc_errors");
 
 /// How often a list that could not be read is tried again, and how often one that was is read anew.
 const RETRY: Duration = Duration::from_secs(60);
@@ -71,7 +78,7 @@ pub(crate) async fn follow(node: Node, mut found: Found) {
 }
 
 /// Reads lists in DNS, and reads them again from time to time, as long as the node runs.
-pub(crate) async fn read_lists(node: Node, options: ListOptions) {
+pub(crate) async fn read_lists(node: Node, options: ListOptions, registry: Arc<Registry>) {
     let client = match Client::new(options.config) {
         Ok(client) => client,
         Err(error) => {
@@ -91,12 +98,14 @@ pub(crate) async fn read_lists(node: Node, options: ListOptions) {
                 Ok(found) => {
                     let count = found.records.len();
                     tracing::info!(%list, count, "nodes found in DNS");
+                    registry.gauge(IN_DNS, []).set(figures::count(count));
                     if learn(&node, found.records, PeerOrigin::Dns).await.is_none() {
                         return;
                     }
                 }
                 Err(error) => {
                     tracing::warn!(%list, %error, "a list of nodes in DNS could not be read");
+                    registry.counter(DNS_ERRORS, ["lookup_failed"]).increment();
                     pause = RETRY;
                 }
             }

@@ -3,6 +3,7 @@
 mod archive;
 mod figures;
 mod finding;
+mod measured;
 mod place;
 mod plan;
 mod protected;
@@ -29,6 +30,7 @@ use waku_operator::log::{self, Level, Severity};
 use waku_operator::metrics::Registry;
 
 use self::finding::ListOptions;
+use self::measured::Measured;
 use self::plan::Plan;
 use self::record::Recorder;
 use self::rest::{About, Api, Server};
@@ -126,7 +128,16 @@ impl Running {
                 set_level.set(severity);
                 Ok(())
             };
-            (address, Arc::new(Api::new(settings, Arc::clone(&topics), about, Box::new(set_level))))
+            (
+                address,
+                Arc::new(Api::new(
+                    settings,
+                    Arc::clone(&topics),
+                    about,
+                    Box::new(set_level),
+                    Arc::clone(&registry),
+                )),
+            )
         });
         let mut server = None;
         if let Some((address, api)) = &api {
@@ -157,7 +168,7 @@ impl Running {
         let first = recorder.announcement(&shards.iter().map(|shard| (*shard).into()).collect::<Vec<_>>());
         let discovery = finding::start(options, &secret, &first).await?;
         config.announced = place.told();
-        config.store = open_store(options).await?;
+        config.store = open_store(options, &registry).await?;
         let kept_since = resume::now();
         let node = Node::spawn(config).await.context("the node cannot start")?;
         tracing::info!("Created WakuMetadata protocol");
@@ -177,7 +188,7 @@ impl Running {
             tasks.spawn(finding::follow(node.clone(), found));
         }
         if let Some(lists) = ListOptions::new(options) {
-            tasks.spawn(finding::read_lists(node.clone(), lists));
+            tasks.spawn(finding::read_lists(node.clone(), lists, Arc::clone(&registry)));
         }
         if options.store_resume && node.store().archive().is_some() {
             let store = options.services.store.as_deref().and_then(|address| address.parse().ok());
@@ -245,12 +256,12 @@ impl Running {
     }
 }
 
-async fn open_store(options: &Options) -> anyhow::Result<Option<StoreConfig>> {
+async fn open_store(options: &Options, registry: &Arc<Registry>) -> anyhow::Result<Option<StoreConfig>> {
     let Some(store) = &options.store else { return Ok(None) };
     let retention: RetentionPolicy = store.retention_policy.parse()?;
     let (store_options, limits) = (store.clone(), &options.rate_limits);
     let archive = spawn_blocking(move || archive::open(&store_options)).await??;
-    let mut config = StoreConfig::new(archive);
+    let mut config = StoreConfig::new(Measured::new(archive, Arc::clone(registry)));
     config.writer.retention = retention;
     let limit = command_line::RateLimit::of(Service::StoreV3, limits);
     config.rate_limit = limit.map(|limit| plan::shared_limit(&limit)).unwrap_or_default();

@@ -32,7 +32,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new(options: &Options) -> anyhow::Result<Self> {
         let addresses = &options.addresses;
-        let known = external_ip(options)?;
+        let known = external_ip(options);
         let external = addresses
             .external
             .iter()
@@ -57,13 +57,13 @@ impl Place {
     /// What to listen on, TCP first.
     pub(crate) fn listen_addresses(&self) -> Vec<Multiaddr> {
         let host = format!("/{}/{}", kind(self.listen), self.listen);
-        let mut addresses = vec![parsed(format!("{host}/tcp/{}", self.tcp))];
+        let mut addresses = vec![parsed(&format!("{host}/tcp/{}", self.tcp))];
         let websocket = |(port, is_secure)| {
             let kind = if is_secure { "tls/ws" } else { "ws" };
-            parsed(format!("{host}/tcp/{port}/{kind}"))
+            parsed(&format!("{host}/tcp/{port}/{kind}"))
         };
         addresses.extend(self.websocket.map(websocket));
-        addresses.extend(self.quic.map(|port| parsed(format!("{host}/udp/{port}/quic-v1"))));
+        addresses.extend(self.quic.map(|port| parsed(&format!("{host}/udp/{port}/quic-v1"))));
         addresses
     }
 
@@ -136,7 +136,7 @@ fn kind(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "ip4" } else { "ip6" }
 }
 
-fn parsed(address: String) -> Multiaddr {
+fn parsed(address: &str) -> Multiaddr {
     address.parse().expect("an IP address and a port make a multiaddress")
 }
 

@@ -198,13 +198,11 @@ fn serve(options: &Options, config: &mut Config) {
         config
     });
     let shared = |service| limit(service).map(|limit| shared_limit(&limit)).unwrap_or_default();
-    config.lightpush = options
-        .lightpush
-        .then(|| LightpushConfig { rate_limit: shared(Service::Lightpush), ..LightpushConfig::default() });
-    config.peer_exchange = options.discovery.peer_exchange.then(|| PeerExchangeConfig {
-        rate_limit: shared(Service::PeerExchange),
-        ..PeerExchangeConfig::default()
-    });
+    config.lightpush = options.lightpush.then(|| LightpushConfig { rate_limit: shared(Service::Lightpush) });
+    config.peer_exchange = options
+        .discovery
+        .peer_exchange
+        .then(|| PeerExchangeConfig { rate_limit: shared(Service::PeerExchange) });
 }
 
 /// What `--rate-limit` means for a service that all peers share: so much in all, and for one peer three quarters of what
@@ -253,12 +251,9 @@ fn settings(options: &Options, rest: &command_line::Rest) -> anyhow::Result<Sett
 }
 
 /// The address of `--nat`, where it gives one.
-pub(crate) fn external_ip(options: &Options) -> anyhow::Result<Option<IpAddr>> {
+pub(crate) fn external_ip(options: &Options) -> Option<IpAddr> {
     match options.addresses.nat {
-        Nat::Known(ip) => Ok(Some(ip)),
-        Nat::Any | Nat::None => Ok(None),
-        Nat::Upnp => bail!(
-            "--nat=upnp: this build does not ask routers for ports. Forward the ports yourself and give --nat=extip:IP"
-        ),
+        Nat::Known(ip) => Some(ip),
+        Nat::Any | Nat::None => None,
     }
 }

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn only_signed_messages_of_now_pass_on_a_protected_shard() {
-        let (key, other) = ([1; 32], [2; 32]).into();
+        let (key, other) = ([1; 32].into(), [2; 32].into());
         let key = SigningKey::from_slice(&key).unwrap();
         let other: SigningKey = SigningKey::from_slice(&other).unwrap();
         let protected = ProtectedShards { keys: [(Shard::new(1, 7).unwrap(), *key.verifying_key())].into() };

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
-use waku::{Announcement, Capabilities, Keypair, PubsubTopic, RelayShards};
+use waku::{Announcement, Capabilities, Keypair, PubsubTopic, RelayShards, Shard};
 
 use crate::place::Place;
 use crate::rest::About;
@@ -26,7 +26,7 @@ impl Recorder {
     pub(crate) fn announcement<'a>(&self, topics: impl IntoIterator<Item = &'a PubsubTopic>) -> Announcement {
         let shards = topics.into_iter().filter_map(PubsubTopic::shard);
         let shards: Vec<u16> =
-            shards.filter(|shard| shard.cluster() == self.cluster).map(|shard| shard.index()).collect();
+            shards.filter(|shard| shard.cluster() == self.cluster).map(Shard::index).collect();
         let shards = RelayShards::new(self.cluster, shards).ok();
         self.place.announcement(unix_millis(), shards, self.capabilities)
     }

@@ -35,6 +35,8 @@ use waku::{ContentTopic, Multiaddr, Node, PeerId, Shard};
 
 use self::cache::{Cache, CacheTap};
 use self::reply::Refusal;
+use waku_operator::metrics::Registry;
+
 use crate::topics::Topics;
 
 pub(crate) use self::origin::Origins;
@@ -97,6 +99,7 @@ pub(crate) struct Api {
     topics: Arc<Topics>,
     about: watch::Receiver<About>,
     set_log_level: Box<SetLogLevel>,
+    registry: Arc<Registry>,
 }
 
 /// What the node says of itself.
@@ -114,6 +117,7 @@ impl Api {
         topics: Arc<Topics>,
         about: watch::Receiver<About>,
         set_log_level: Box<SetLogLevel>,
+        registry: Arc<Registry>,
     ) -> Self {
         Self {
             relay_cache: Arc::new(Cache::new(settings.cache_capacity)),
@@ -124,6 +128,7 @@ impl Api {
             settings,
             about,
             set_log_level,
+            registry,
         }
     }
 
@@ -160,20 +165,20 @@ impl Api {
 
 /// Everything that is served.
 pub(crate) fn router(api: &Arc<Api>) -> Router {
-    let mut routes = OpenApiRouter::with_openapi(openapi::description())
+    let mut api_routes = OpenApiRouter::with_openapi(openapi::description())
         .merge(info::routes())
         .merge(filter::routes())
         .merge(lightpush::routes())
         .merge(store::routes());
     if api.settings.services.relay {
-        routes = routes.merge(relay::routes());
+        api_routes = api_routes.merge(relay::routes());
     }
     if api.settings.admin {
-        routes = routes.merge(admin::routes());
+        api_routes = api_routes.merge(admin::routes());
     }
     let mounted = from_fn_with_state(Arc::clone(api), front::mounted);
-    let routes = routes.route_layer(mounted).merge(health::routes());
-    let (router, description) = routes.split_for_parts();
+    let api_routes = api_routes.route_layer(mounted).merge(health::routes());
+    let (router, description) = api_routes.split_for_parts();
     router
         .merge(openapi::routes(&description))
         .fallback(async || reply::nothing_here())

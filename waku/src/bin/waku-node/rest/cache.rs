@@ -89,8 +89,8 @@ impl Cache {
 
 impl Shelves {
     fn want(&mut self, key: Key) {
-        let shelf = self.by_topic.entry(key).or_default();
-        if std::mem::take(&mut shelf.is_learned) {
+        let wanted = self.by_topic.entry(key).or_default();
+        if std::mem::take(&mut wanted.is_learned) {
             self.learned -= 1;
         }
     }
@@ -186,6 +186,8 @@ mod tests {
         Envelope::new(Shard::new(1, shard).unwrap().into(), message)
     }
 
+    const NOTHING: [i64; 0] = [];
+
     fn times(taken: Option<Vec<Envelope>>) -> Vec<i64> {
         taken.unwrap().iter().map(|envelope| envelope.message().timestamp.unwrap()).collect()
     }
@@ -207,10 +209,10 @@ mod tests {
             cache.add(&envelope(0, "a", at));
         }
         assert_eq!(times(cache.take_content_topic("/app/1/a/proto")), [2, 1]);
-        assert_eq!(times(cache.take_pubsub_topic(&topic)), []);
+        assert_eq!(times(cache.take_pubsub_topic(&topic)), NOTHING);
         cache.add(&envelope(0, "a", 3));
         assert_eq!(times(cache.take_pubsub_topic(&topic)), [3]);
-        assert_eq!(times(cache.take_content_topic("/app/1/a/proto")), []);
+        assert_eq!(times(cache.take_content_topic("/app/1/a/proto")), NOTHING);
     }
 
     #[test]

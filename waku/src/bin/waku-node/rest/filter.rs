@@ -189,7 +189,7 @@ fn read<'a, T: serde::de::DeserializeOwned>(
     body: &Payload,
 ) -> Result<Result<(&'a Node, T), Response>, Refusal> {
     let node = api.node()?;
-    Ok(body.decode_strictly().map(|request| (node, request)).map_err(|flaw| undecodable(flaw)))
+    Ok(body.decode_strictly().map(|request| (node, request)).map_err(undecodable))
 }
 
 fn undecodable(flaw: Flaw) -> Response {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, SERVER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -12,8 +12,15 @@ use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
+use waku_operator::metrics::{GaugeFamily, Registry};
+
 use super::Api;
 use super::reply::{html, nothing_here, text};
+
+const PROCESSED: GaugeFamily<0> = GaugeFamily::named("presto_server_processed_request_count");
+const ANSWERS: GaugeFamily<2> = GaugeFamily::named("presto_server_response_status_count");
+const MISSING: GaugeFamily<0> = GaugeFamily::named("presto_server_missing_requests_count");
+const INVALID: GaugeFamily<0> = GaugeFamily::named("presto_server_invalid_requests_count");
 
 /// Largest body, in bytes.
 const MAX_BODY: usize = 16 << 20;
@@ -27,12 +34,25 @@ pub(super) async fn front(State(api): State<Arc<Api>>, request: Request, next: N
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     tracing::debug!(%method, path, "REST request");
     let mut response = answer(&api, request, next).await;
+    count(&api.registry, &response);
     // The router answers it like GET.
     if method == Method::HEAD {
         response = nothing_here();
     }
     response.headers_mut().insert(SERVER, NAME);
     response
+}
+
+/// Counts an answer under nwaku's names.
+fn count(registry: &Registry, response: &Response) {
+    registry.gauge(PROCESSED, []).add(1.0);
+    if let Some(endpoint) = response.extensions().get::<MatchedPath>() {
+        registry.gauge(ANSWERS, [endpoint.as_str(), response.status().as_str()]).add(1.0);
+    } else if response.status() == StatusCode::NOT_FOUND {
+        registry.gauge(MISSING, []).add(1.0);
+    } else {
+        registry.gauge(INVALID, []).add(1.0);
+    }
 }
 
 async fn answer(api: &Api, request: Request, next: Next) -> Response {
@@ -74,5 +94,10 @@ pub(super) async fn mounted(State(api): State<Arc<Api>>, request: Request, next:
     if api.node.get().is_none() {
         return nothing_here();
     }
-    next.run(request).await
+    let endpoint = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(endpoint) = endpoint {
+        response.extensions_mut().insert(endpoint);
+    }
+    response
 }

@@ -78,7 +78,7 @@ impl Protocol {
 #[utoipa::path(get, path = "/health", tag = "info", responses((status = 200, body = Report)))]
 async fn health(State(api): State<Arc<Api>>) -> Response {
     let report = match api.node.get() {
-        Some(node) => report(&api.settings.services, &node.peers().list(), node.store().archive().is_some()),
+        Some(node) => report(api.settings.services, &node.peers().list(), node.store().archive().is_some()),
         None => Report {
             node_health: "INITIALIZING",
             connection_status: "Disconnected",
@@ -88,7 +88,7 @@ async fn health(State(api): State<Arc<Api>>) -> Response {
     json(StatusCode::OK, &report)
 }
 
-fn report(services: &Services, peers: &PeerList, has_archive: bool) -> Report {
+fn report(services: Services, peers: &PeerList, has_archive: bool) -> Report {
     let speaks = |protocol: &str| {
         peers.connected.iter().any(|peer| peer.protocols.iter().any(|known| known == protocol))
     };

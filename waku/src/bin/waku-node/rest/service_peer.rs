@@ -22,7 +22,7 @@ impl Api {
         shard: Option<Shard>,
         named: Option<&Multiaddr>,
     ) -> Result<PeerId, NoPeer> {
-        let none = NoPeer::Unknown(if self.settings.discovers {
+        let unknown = NoPeer::Unknown(if self.settings.discovers {
             "No suitable service peer & none discovered"
         } else {
             "No suitable service peer & no discovery method"
@@ -33,11 +33,11 @@ impl Api {
         if let Some(address) = named {
             return match node.peers().connect(address.clone()).await {
                 Ok(peer) => Ok(peer),
-                Err(_) => Err(peer_id_of(address).map_or(none, NoPeer::NotReached)),
+                Err(_) => Err(peer_id_of(address).map_or(unknown, NoPeer::NotReached)),
             };
         }
         let found = node.peers().find_serving(protocol, shard).await;
-        found.ok().and_then(|found| found.first().copied()).ok_or(none)
+        found.ok().and_then(|found| found.first().copied()).ok_or(unknown)
     }
 }
 

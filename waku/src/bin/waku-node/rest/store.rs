@@ -317,7 +317,7 @@ fn hash(text: &str) -> Result<MessageHash, Refusal> {
     if let Some(other) = digits.chars().find(|digit| !digit.is_ascii_hexdigit()) {
         return Err(unhex(format!("{other} is not a hexadecimal character")));
     }
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(unhex("hex string must have even length".to_owned()));
     }
     digits.parse().map_err(|_| {
