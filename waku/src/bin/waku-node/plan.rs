@@ -183,6 +183,9 @@ fn service_node(flag: &str, text: Option<&str>) -> anyhow::Result<Option<Multiad
 }
 
 fn serve(options: &Options, config: &mut Config) {
+    if options.filter.is_some() && !options.relay.enabled {
+        tracing::warn!("--filter has no effect with --relay=false: there is nothing to push");
+    }
     let limit = |service: Service| command_line::RateLimit::of(service, &options.rate_limits);
     config.filter = options.filter.as_ref().filter(|_| options.relay.enabled).map(|filter| {
         let mut config = FilterConfig {
@@ -238,7 +241,7 @@ fn settings(options: &Options, rest: &command_line::Rest) -> anyhow::Result<Sett
         discovers: options.discovery.discv5.is_some(),
         services: Services {
             relay: options.relay.enabled,
-            filter: options.filter.is_some(),
+            filter: options.filter.is_some() && options.relay.enabled,
             lightpush: options.lightpush,
             peer_exchange: options.discovery.peer_exchange,
         },
