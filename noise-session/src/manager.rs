@@ -33,7 +33,7 @@ pub use output::{CloseReason, Event, Output, Place};
 pub use refusal::refuse;
 
 use crate::payload::{PayloadV2, ProtocolId};
-use crate::session::{Content, SealError, SessionId};
+use crate::session::{Content, SealError, Sealed, SessionId};
 use crate::time::{Instant, Now};
 use exchange::{Answer, Attempt, Boot, Outcome, open_initiation};
 use initiation::Initiation;
@@ -147,15 +147,34 @@ impl Manager {
     /// # Errors
     /// [`SendError`]; nothing is sent then.
     pub fn send(&mut self, now: Now, plaintext: &[u8], wants_answer: bool) -> Result<u64, SendError> {
+        let (session, sealed) = self.seal_in_session(now, plaintext, wants_answer)?;
+        let Sealed { index, payload } = sealed;
+        self.outputs.push_back(Output::Transmit { place: Place::Session(session), payload });
+        Ok(index)
+    }
+
+    /// Seals a message in the current session for the caller to transmit, as often as is needed: the other party takes
+    /// it once.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing is sealed then.
+    pub fn seal(&mut self, now: Now, plaintext: &[u8]) -> Result<(SessionId, Sealed), SendError> {
+        self.seal_in_session(now, plaintext, false)
+    }
+
+    fn seal_in_session(
+        &mut self,
+        now: Now,
+        plaintext: &[u8],
+        wants_answer: bool,
+    ) -> Result<(SessionId, Sealed), SendError> {
         let live = self.slots.current.as_mut().ok_or(SendError::NoSession)?;
         let sealed = live.seal(now.instant, plaintext, wants_answer)?;
-        let index = sealed.index;
-        let place = Place::Session(live.session.id());
-        self.outputs.push_back(Output::Transmit { place, payload: sealed.payload });
-        if index >= RENEW_AFTER_MESSAGES {
+        let session = live.session.id();
+        if sealed.index >= RENEW_AFTER_MESSAGES {
             self.renew(now);
         }
-        Ok(index)
+        Ok((session, sealed))
     }
 
     /// Ends every session, telling the other party inside the current one, and stops calling.

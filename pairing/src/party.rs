@@ -7,6 +7,7 @@
 
 mod app;
 mod attempt;
+mod data;
 mod event;
 mod exchange;
 mod grave;
@@ -30,6 +31,7 @@ use waku_proto::ContentTopic;
 
 pub use app::DigitsError;
 pub use attempt::PairError;
+pub use data::{Data, DataError, Sent};
 pub use event::{Event, Failure, Introduction, PeerView, SessionView, StageView, Step};
 pub use offer::OfferError;
 pub use outbox::Output;

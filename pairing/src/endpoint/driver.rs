@@ -1,6 +1,8 @@
 //! The driver: moves bytes between core, channel and store.
 
 use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use waku_proto::WakuMessage;
 
 use super::handle::{Command, CommandError, PartyCommand, Reply};
 use crate::channel::{Channel, ChannelEvent};
-use crate::party::{Event, Output, Party, PeerView, PingError};
+use crate::party::{Data, Event, Output, Party, PeerView, PingError};
 use crate::record::PairingId;
 use crate::store::PeerStore;
 
@@ -29,6 +31,9 @@ pub struct Driver<C, S> {
     commands: mpsc::Receiver<Command>,
     events: broadcast::Sender<Event>,
     pings: Vec<WaitingPing>,
+    /// Where what peers' applications say goes, if anybody wants it.
+    data: Option<mpsc::Sender<Data>>,
+    data_dropped: Arc<AtomicU64>,
     /// Whether the network comes before the clock at the next wake: each in turn, so that neither starves the other.
     network_first: bool,
 }
@@ -56,7 +61,26 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
         commands: mpsc::Receiver<Command>,
         events: broadcast::Sender<Event>,
     ) -> Self {
-        Self { party, channel, store, rng, commands, events, pings: Vec::new(), network_first: false }
+        Self {
+            party,
+            channel,
+            store,
+            rng,
+            commands,
+            events,
+            pings: Vec::new(),
+            data: None,
+            data_dropped: Arc::default(),
+            network_first: false,
+        }
+    }
+
+    /// What the applications of peers say from now on, and how much of it was dropped because `capacity` messages were
+    /// waiting for the reader.
+    pub fn data(&mut self, capacity: usize) -> (mpsc::Receiver<Data>, Arc<AtomicU64>) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        self.data = Some(sender);
+        (receiver, Arc::clone(&self.data_dropped))
     }
 
     /// Runs until the party is closed or all its handles are dropped.
@@ -148,6 +172,14 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
                 Ok(id) => self.pings.push(WaitingPing { pairing, id, reply }),
                 Err(error) => self.answer(reply, &[], Err(error)),
             },
+            PartyCommand::Send(pairing, plaintext, is_kept, reply) => {
+                let result = party.send(now, rng, pairing, &plaintext, is_kept);
+                self.answer(reply, &[], result);
+            }
+            PartyCommand::Resend(pairing, sent, reply) => {
+                let result = party.resend(now, pairing, &sent);
+                self.answer(reply, &[], result);
+            }
             PartyCommand::Peers(reply) => {
                 let peers = party.peers(now).collect();
                 self.answer(reply, &[], Ok(peers));
@@ -196,15 +228,24 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
                         failed.extend(self.party.handle_save_failed(now, &mut *self.rng));
                     }
                 }
-                Output::Publish { topic, payload } => {
+                Output::Publish { topic, payload, is_kept } => {
                     let timestamp = i64::try_from(self.channel.now().unix.as_nanos()).unwrap_or(i64::MAX);
-                    let message = WakuMessage::new(&topic, payload, timestamp);
-                    self.channel.publish(message.with_version(NOISE_VERSION).with_ephemeral());
+                    let message = WakuMessage::new(&topic, payload, timestamp).with_version(NOISE_VERSION);
+                    self.channel.publish(if is_kept { message } else { message.with_ephemeral() });
                 }
+                Output::Data(data) => self.hand_on(data),
                 Output::Event(event) => self.tell(event),
             }
         }
         failed
+    }
+
+    /// What has no reader, or one that is behind, is lost like a message on its way.
+    fn hand_on(&mut self, data: Data) {
+        let Some(readers) = &self.data else { return };
+        if readers.try_send(data).is_err() {
+            self.data_dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn tell(&mut self, event: Event) {

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use crate::hello::Label;
 use crate::kdf::CodeKeys;
-use crate::party::{DigitsError, Event, OfferError, PairError, PeerView, PingError, Terms, UnknownPeer};
+use crate::party::{
+    DataError, DigitsError, Event, OfferError, PairError, PeerView, PingError, Sent, Terms, UnknownPeer,
+};
 use crate::record::PairingId;
 use crate::sas::Sas;
 
@@ -38,6 +41,8 @@ pub(super) enum PartyCommand {
     Rename(PairingId, Option<Label>, Reply<(), UnknownPeer>),
     Unpair(PairingId, Reply<(), UnknownPeer>),
     Ping(PairingId, Reply<Duration, PingError>),
+    Send(PairingId, Zeroizing<Vec<u8>>, bool, Reply<Sent, DataError>),
+    Resend(PairingId, Sent, Reply<(), DataError>),
     Peers(Reply<Vec<PeerView>, Never>),
 }
 
@@ -116,6 +121,28 @@ impl Handle {
     /// [`PingError`], or the driver has ended.
     pub async fn ping(&self, pairing: PairingId) -> Result<Duration, CommandError<PingError>> {
         self.ask(|reply| PartyCommand::Ping(pairing, reply)).await
+    }
+
+    /// Says something to a peer's application, in the session with it; `is_kept` when stores are to keep it for a peer
+    /// that is away. What peers say comes out of [`Driver::data`](super::Driver::data).
+    ///
+    /// # Errors
+    /// [`DataError`], or the driver has ended.
+    pub async fn send(
+        &self,
+        pairing: PairingId,
+        plaintext: Zeroizing<Vec<u8>>,
+        is_kept: bool,
+    ) -> Result<Sent, CommandError<DataError>> {
+        self.ask(|reply| PartyCommand::Send(pairing, plaintext, is_kept, reply)).await
+    }
+
+    /// Says the very same again, as long as its session lasts.
+    ///
+    /// # Errors
+    /// [`DataError`], or the driver has ended.
+    pub async fn resend(&self, pairing: PairingId, sent: Sent) -> Result<(), CommandError<DataError>> {
+        self.ask(|reply| PartyCommand::Resend(pairing, sent, reply)).await
     }
 
     /// Everybody the party knows.

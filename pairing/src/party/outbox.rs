@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use waku_proto::ContentTopic;
 
+use super::data::Data;
 use super::event::Event;
 use crate::record::PairingId;
 use crate::store::{Change, Stored};
@@ -17,13 +18,17 @@ pub enum Output {
     Unsubscribe(ContentTopic),
     /// Make all the changes durable, or none, before acting on anything after this.
     Save(Vec<Change>),
-    /// Publish a payload as an ephemeral WakuMessage of version 2, with the time as its timestamp.
+    /// Publish a payload as a WakuMessage of version 2, with the time as its timestamp.
     Publish {
         /// Where.
         topic: ContentTopic,
         /// An encoded PayloadV2.
         payload: Vec<u8>,
+        /// Whether stores are to keep it; ephemeral otherwise.
+        is_kept: bool,
     },
+    /// What a peer's application says, for this side's.
+    Data(Data),
     /// Tell whoever is interested.
     Event(Event),
 }
@@ -47,7 +52,23 @@ impl Outbox {
 
     /// Publishes once everything saved for `pairing` before is durable.
     pub(super) fn publish(&mut self, pairing: Option<PairingId>, topic: ContentTopic, payload: Vec<u8>) {
-        self.queue.push_back((pairing, Output::Publish { topic, payload }));
+        self.queue.push_back((pairing, Output::Publish { topic, payload, is_kept: false }));
+    }
+
+    /// The same for what applications say.
+    pub(super) fn publish_data(
+        &mut self,
+        pairing: PairingId,
+        topic: ContentTopic,
+        payload: Vec<u8>,
+        is_kept: bool,
+    ) {
+        self.after(pairing, Output::Publish { topic, payload, is_kept });
+    }
+
+    /// Something to be done once everything saved for `pairing` before is durable.
+    pub(super) fn after(&mut self, pairing: PairingId, output: Output) {
+        self.queue.push_back((Some(pairing), output));
     }
 
     /// An event that rests on no save.

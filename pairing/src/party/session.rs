@@ -77,10 +77,11 @@ impl Party {
         match event {
             manager::Event::Replied => self.handle_replied(id),
             manager::Event::Established { role, data, .. } => self.handle_established(cx, id, role, &data),
-            manager::Event::Received { plaintext, .. } => {
+            manager::Event::Received { session, index, plaintext } => {
                 if let Some(peer) = self.peers.get_mut(&id) {
                     peer.schedule_ping(cx.now, cx.rng);
                 }
+                self.handle_data(id, session, index, &plaintext);
                 for frame in Frame::decode_all(&plaintext) {
                     self.handle_frame(cx, id, frame);
                 }

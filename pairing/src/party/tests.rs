@@ -80,7 +80,7 @@ impl Tested {
     fn drain(&mut self) {
         while let Some(output) = self.party.poll_output() {
             match output {
-                Output::Publish { topic, payload } => self.said.push((topic, payload)),
+                Output::Publish { topic, payload, .. } => self.said.push((topic, payload)),
                 Output::Event(event) => self.events.push(event),
                 _ => {}
             }

@@ -4,15 +4,17 @@
 #[path = "../../examples/in_memory.rs"]
 mod in_memory;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use in_memory::{Bus, BusChannel, wait_for};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use waku_pairing::endpoint::{ChannelClosed, CommandError, Handle, endpoint};
 use waku_pairing::identity::{Identity, Seed};
-use waku_pairing::party::{Config, Event, OfferError, Part, PingError, Terms};
+use waku_pairing::party::{Config, Data, Event, OfferError, Part, PingError, Terms};
 use waku_pairing::record::PairingId;
 use waku_pairing::store::{Change, MemoryStore, PeerStore, StoreError, Stored};
 
@@ -44,6 +46,8 @@ impl PeerStore for Disk {
 struct Living {
     handle: Handle,
     disk: Disk,
+    data: mpsc::Receiver<Data>,
+    data_dropped: Arc<AtomicU64>,
     driver: JoinHandle<Result<(), ChannelClosed>>,
 }
 
@@ -52,8 +56,9 @@ fn start(part: Part, bus: &Bus) -> Living {
     let config = Config::new(part, "label".parse().unwrap());
     let disk = Disk::default();
     let rng = Box::new(UnwrapErr(SysRng));
-    let (handle, driver) = endpoint(config, identity, BusChannel::join(bus), disk.clone(), rng).unwrap();
-    Living { handle, disk, driver: tokio::spawn(driver.run()) }
+    let (handle, mut driver) = endpoint(config, identity, BusChannel::join(bus), disk.clone(), rng).unwrap();
+    let (data, data_dropped) = driver.data(4);
+    Living { handle, disk, data, data_dropped, driver: tokio::spawn(driver.run()) }
 }
 
 /// A host and an app in session.
@@ -129,4 +134,25 @@ async fn a_closed_channel_ends_the_driver_with_an_error() {
     let host = start(Part::NodeManager, &bus);
     bus.lock().unwrap().clear();
     assert_eq!(host.driver.await.unwrap(), Err(ChannelClosed));
+}
+
+#[tokio::test]
+async fn carries_what_applications_say_and_drops_what_nobody_reads() {
+    let (host, mut app, pairing) = paired(0).await;
+    let word = |number: u8| zeroize::Zeroizing::new(vec![0xfa, 0x06, 1, number]);
+    let sent = app.handle.send(pairing, word(0), false).await.unwrap();
+    assert!(!sent.is_kept);
+    for number in 0..20 {
+        host.handle.send(pairing, word(number), true).await.unwrap();
+    }
+    // An answer comes after what was said before it.
+    host.handle.ping(pairing).await.unwrap();
+    let mut heard = Vec::new();
+    while let Ok(data) = app.data.try_recv() {
+        heard.push(data);
+    }
+    let words = heard.iter().filter(|data| data.plaintext.starts_with(&[0xfa])).count();
+    assert!((1..=4).contains(&words) && heard.len() <= 4, "{heard:?}");
+    assert!(app.data_dropped.load(Ordering::Relaxed) >= 16);
+    assert!(!format!("{heard:?}").contains("250, 6"), "{heard:?}");
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use waku_pairing::party::{Event, PingError, StageView, UnknownPeer};
+use waku_noise_session::manager::SendError;
+use waku_pairing::party::{DataError, Event, PingError, StageView, UnknownPeer};
 use waku_pairing::reason::Reason;
 
 use crate::world::{APP, HOST, World};
@@ -196,4 +197,58 @@ fn a_ping_tells_the_round_trip() {
     world.wait(10);
     let measured = world.peer(HOST).session.unwrap().round_trip.unwrap();
     assert!((2..=6).contains(&measured.as_secs()), "{measured:?}");
+}
+
+/// What the app heard of the host's application; pings are the parties' own.
+fn said_to_app(world: &World) -> Vec<Vec<u8>> {
+    let heard = world.sides[APP].heard.iter();
+    heard.map(|data| data.plaintext.to_vec()).filter(|plaintext| plaintext.starts_with(b"\xfa")).collect()
+}
+
+/// A frame of a field number that parties do not know: `0xfa 0x06` begins field 111, of bytes.
+const FRAME: &[u8] = b"\xfa\x06\x05hello";
+
+#[test]
+fn data_reaches_the_peer_once_however_often_it_is_said() {
+    let mut world = World::paired();
+    let pairing = world.pairing();
+    let sent = world.with(HOST, |party, now, rng| party.send(now, rng, pairing, FRAME, true)).unwrap();
+    for _ in 0..3 {
+        world.with(HOST, |party, now, _| party.resend(now, pairing, &sent)).unwrap();
+    }
+    world.wait(5);
+    assert_eq!(said_to_app(&world), [FRAME]);
+    let data = world.sides[APP].heard.iter().find(|data| data.plaintext.as_slice() == FRAME).unwrap();
+    assert_eq!((data.pairing, data.session, data.index), (pairing, sent.session, sent.index));
+    world.assert_talks();
+}
+
+#[test]
+fn data_that_was_lost_arrives_when_it_is_said_again() {
+    let mut world = World::paired();
+    let pairing = world.pairing();
+    world.loss = 100;
+    let sent = world.with(HOST, |party, now, rng| party.send(now, rng, pairing, FRAME, false)).unwrap();
+    world.wait(5);
+    assert_eq!(said_to_app(&world), Vec::<Vec<u8>>::new());
+    world.loss = 0;
+    world.with(HOST, |party, now, _| party.resend(now, pairing, &sent)).unwrap();
+    world.wait(5);
+    assert_eq!(said_to_app(&world), [FRAME]);
+}
+
+#[test]
+fn data_of_a_session_that_is_gone_is_not_said_again() {
+    let mut world = World::paired();
+    let pairing = world.pairing();
+    let sent = world.with(HOST, |party, now, rng| party.send(now, rng, pairing, FRAME, true)).unwrap();
+    world.restart(HOST);
+    world.wait(60);
+    let again = world.with(HOST, |party, now, _| party.resend(now, pairing, &sent));
+    assert_eq!(again, Err(DataError::Send(SendError::NoSession)));
+    let unknown = world.with(HOST, |party, now, rng| {
+        party.unpair(now, rng, pairing).unwrap();
+        party.send(now, rng, pairing, FRAME, true)
+    });
+    assert_eq!(unknown, Err(DataError::UnknownPeer(UnknownPeer)));
 }

@@ -10,7 +10,9 @@ use waku_noise_session::time::{Instant, Now, UnixTime};
 use waku_pairing::code::Code;
 use waku_pairing::identity::{Identity, Seed};
 use waku_pairing::kdf::CodeKeys;
-use waku_pairing::party::{Config, Event, Introduction, Output, Part, Party, PeerView, StageView, Terms};
+use waku_pairing::party::{
+    Config, Data, Event, Introduction, Output, Part, Party, PeerView, StageView, Terms,
+};
 use waku_pairing::record::PairingId;
 use waku_pairing::sas::Sas;
 use waku_pairing::store::{MemoryStore, PeerStore};
@@ -65,6 +67,8 @@ pub(crate) struct Side {
     pub(crate) disk: Disk,
     pub(crate) subscribed: BTreeSet<ContentTopic>,
     pub(crate) events: Vec<Event>,
+    /// What the other application said, oldest first.
+    pub(crate) heard: Vec<Data>,
     /// Outputs acted on so far, and the one at which the machine loses power.
     pub(crate) outputs: usize,
     pub(crate) crashes_at: Option<usize>,
@@ -133,6 +137,7 @@ impl World {
             disk: Disk::default(),
             subscribed: BTreeSet::new(),
             events: Vec::new(),
+            heard: Vec::new(),
             outputs: 0,
             crashes_at: None,
             clock: 0,
@@ -206,8 +211,9 @@ impl World {
                         machine.party.as_mut().unwrap().handle_save_failed(now, &mut self.rng);
                     }
                 }
-                Output::Publish { topic, payload } => self.publish(side, &topic, &payload),
+                Output::Publish { topic, payload, .. } => self.publish(side, &topic, &payload),
                 Output::Event(event) => machine.events.push(event),
+                Output::Data(data) => machine.heard.push(data),
             }
         }
     }
