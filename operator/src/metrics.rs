@@ -17,7 +17,7 @@
 //! ```compile_fail
 //! use waku_operator::metrics::CounterFamily;
 //!
-//! const MISSPELT: CounterFamily<1> = CounterFamily::named("waku_node_mesages");
+//! const MISSPELT: CounterFamily<1> = CounterFamily::named("waku_node_letters");
 //! ```
 //!
 //! # What is shown

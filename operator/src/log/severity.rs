@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(severity.name().to_lowercase().parse(), Ok(severity));
             assert_eq!(Severity::from_number(severity as u8), severity);
         }
-        assert_eq!("nOtIcE".parse(), Ok(Severity::Notice));
+        assert_eq!("NOTice".parse(), Ok(Severity::Notice));
     }
 
     #[test]
