@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/multiformats/go-multiaddr"
@@ -40,6 +41,7 @@ type startAsks struct {
 	Key             string   `json:"key"`
 	Peers           []string `json:"peers"`
 	PeerExchange    []string `json:"peer_exchange"`
+	Discv5          []string `json:"discv5"`
 }
 
 type startReply struct {
@@ -70,12 +72,25 @@ func startNode(asks startAsks, lines *lines) (*wakuNode, error) {
 	}
 	log := zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(zap.NewProductionEncoderConfig()),
 		zapcore.Lock(os.Stderr), zapcore.InfoLevel))
-	started, err := node.New(options(asks, key, log)...)
+	chosen := options(asks, key, log)
+	if asks.Discv5 != nil {
+		discovery, err := discoveryOption(asks.Discv5)
+		if err != nil {
+			return nil, err
+		}
+		chosen = append(chosen, discovery)
+	}
+	started, err := node.New(chosen...)
 	if err != nil {
 		return nil, err
 	}
 	if err := started.Start(context.Background()); err != nil {
 		return nil, err
+	}
+	if asks.Discv5 != nil {
+		if err := started.DiscV5().Start(context.Background()); err != nil {
+			return nil, err
+		}
 	}
 	w := &wakuNode{WakuNode: started, lines: lines, log: log, cluster: asks.Cluster, shardsInCluster: asks.ShardsInCluster}
 	if w.metadata, err = newMetadata(w, key, asks.Shards); err != nil {
@@ -129,6 +144,24 @@ func options(asks startAsks, key *ecdsa.PrivateKey, log *zap.Logger) []node.Waku
 		options = append(options, node.WithLightPush(lightpush.WithRateLimiter(rate.Limit(plenty), plenty)))
 	}
 	return options
+}
+
+// discoveryOption has the node take part in discovery, on a UDP port that is free now.
+func discoveryOption(records []string) (node.WakuNodeOption, error) {
+	known := []*enode.Node{}
+	for _, record := range records {
+		parsed, err := enode.Parse(enode.ValidSchemes, record)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, parsed)
+	}
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, err
+	}
+	defer socket.Close()
+	return node.WithDiscoveryV5(uint(socket.LocalAddr().(*net.UDPAddr).Port), known, false), nil
 }
 
 func nodeKey(hex string) (*ecdsa.PrivateKey, error) {

@@ -1,6 +1,7 @@
 //! Our own node: beside a foreign one, and in its place, which shows that the scenarios themselves hold.
 
 use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -15,14 +16,17 @@ use waku::proto::EncodedMessage;
 use waku::proto::store::Direction;
 use waku::store::archive::{Criteria, Query, Selection};
 use waku::{
-    Config, ContentTopic, Delivery, Envelope, FilterConfig, FilterRequestError, Keypair, LightpushConfig,
-    LightpushError, Multiaddr, Node, NodeRecord, PeerExchangeConfig, PeerId, PubsubTopic, RelayFilter,
-    Sharding, WakuMessage,
+    Capabilities, Config, ContentTopic, Delivery, Envelope, FilterConfig, FilterRequestError, Keypair,
+    LightpushConfig, LightpushError, Multiaddr, Node, NodeRecord, PeerExchangeConfig, PeerId, PubsubTopic,
+    RelayFilter, RelayShards, Sharding, WakuMessage,
 };
+use waku_discovery::discv5::{self, Discovery, Fields};
 
 use crate::line::{Event, Message, Op, Start, StoreOp, Via, hex};
 use crate::peer::{Driver, Failure, Implementation};
 
+/// The key of a node that is to be found and was given none.
+const SECRET: [u8; 32] = [0x53; 32];
 /// Messages that wait to be read by the scenario.
 const EVENTS: usize = 4_096;
 
@@ -37,7 +41,8 @@ impl Implementation for Ours {
     fn launch(&self) -> BoxFuture<'_, Result<Box<dyn Driver>>> {
         Box::pin(async {
             let (sender, events) = mpsc::channel(EVENTS);
-            Ok(Box::new(OurPeer { node: None, sender, events, readers: VecDeque::new() }) as Box<dyn Driver>)
+            Ok(Box::new(OurPeer { node: None, discovery: None, sender, events, readers: VecDeque::new() })
+                as Box<dyn Driver>)
         })
     }
 }
@@ -57,6 +62,7 @@ pub fn config(cluster: u16) -> Result<Config> {
 
 struct OurPeer {
     node: Option<Node>,
+    discovery: Option<Discovery>,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
     /// Relay subscriptions, by topic.
@@ -80,6 +86,9 @@ impl Driver for OurPeer {
 
     fn stop(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
+            if let Some(discovery) = self.discovery {
+                discovery.shutdown().await;
+            }
             if let Some(node) = self.node {
                 node.shutdown().await;
             }
@@ -183,9 +192,14 @@ impl OurPeer {
 
     async fn start(&mut self, start: Start) -> Result<Value> {
         let mut config = config(start.cluster)?;
-        if let Some(key) = &start.key {
-            let secret = HEXLOWER.decode(key.as_bytes())?;
-            let secret = secret.try_into().map_err(|_| anyhow!("the secret has not 32 bytes"))?;
+        let secret = match &start.key {
+            Some(key) => {
+                let secret = HEXLOWER.decode(key.as_bytes())?;
+                secret.try_into().map_err(|_| anyhow!("the secret has not 32 bytes"))?
+            }
+            None => SECRET,
+        };
+        if start.key.is_some() || start.discv5.is_some() {
             config.keypair = Keypair::from_secret(secret)?;
         }
         config.sharding =
@@ -201,6 +215,11 @@ impl OurPeer {
         config.lightpush = start.lightpush.then(LightpushConfig::default);
         config.peer_exchange = (!start.peer_exchange.is_empty()).then(PeerExchangeConfig::default);
         config.static_peers = start.peers.iter().map(|peer| peer.parse()).collect::<Result<_, _>>()?;
+        let discv5 = start.discv5.map(|bootstrap| {
+            // Whom it finds, it connects to.
+            config.dialing.relay_peers = None;
+            (bootstrap, secret)
+        });
         let node = Node::spawn(config).await?;
         let records: Vec<NodeRecord> =
             start.peer_exchange.iter().map(|record| record.parse()).collect::<Result<_, _>>()?;
@@ -220,6 +239,9 @@ impl OurPeer {
             "peer_id": node.local_peer_id().to_string(),
             "addresses": node.listen_addresses(),
         });
+        if let Some((bootstrap, secret)) = discv5 {
+            self.discovery = Some(discover(&node, secret, bootstrap).await?);
+        }
         self.node = Some(node);
         Ok(answer)
     }
@@ -321,6 +343,32 @@ fn parsed(topics: &[String]) -> Result<Vec<ContentTopic>> {
     topics.iter().map(|topic| Ok(topic.parse()?)).collect()
 }
 
+/// Takes part in discovery for a node on shard 0, and tells it what is found.
+async fn discover(node: &Node, secret: [u8; 32], bootstrap: Vec<String>) -> Result<Discovery> {
+    let address = node.listen_addresses().first().context("it listens nowhere")?.to_string();
+    let fields = Fields {
+        ip4: Some(Ipv4Addr::LOCALHOST),
+        tcp4: address.split('/').nth(4).and_then(|port| port.parse().ok()),
+        shards: Some(RelayShards::new(node.sharding().cluster(), [0])?),
+        capabilities: Capabilities::RELAY,
+        ..Fields::default()
+    };
+    let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+    let config =
+        discv5::Config { fields, bootstrap, limit_ips: false, ..discv5::Config::new(secret, listen) };
+    let (discovery, mut found) = Discovery::start(config).await?;
+    let node = node.clone();
+    tokio::spawn(async move {
+        while let Some(record) = found.recv().await {
+            let Ok(record) = NodeRecord::decode(&record.encode()) else { continue };
+            if node.peers().add([NewPeer::from_record(&record, PeerOrigin::Discv5)]).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(discovery)
+}
+
 fn done(outcome: Result<(), FilterRequestError>) -> Result<Value> {
     outcome?;
     Ok(json!({}))
@@ -341,8 +389,8 @@ fn read_record(text: &str) -> Result<Value> {
     let shards = record.shards();
     Ok(serde_json::to_value(Read {
         peer_id: record.peer_id().to_string(),
-        cluster: shards.as_ref().map(waku::RelayShards::cluster),
-        shards: shards.iter().flat_map(waku::RelayShards::shards).map(waku::Shard::index).collect(),
+        cluster: shards.as_ref().map(RelayShards::cluster),
+        shards: shards.iter().flat_map(RelayShards::shards).map(waku::Shard::index).collect(),
         addresses: record.addresses().iter().map(ToString::to_string).collect(),
         waku2: record.capabilities().0,
     })?)

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod chain;
+mod discovery;
 mod filter;
 mod lightpush;
 mod noise;
@@ -115,6 +116,8 @@ scenarios! {
     "66/METADATA", Peer, "metadata-mismatch", peers::metadata_mismatch;
     "34/PEER-EXCHANGE", Service, "peer-exchange-served", peers::exchange_served;
     "34/PEER-EXCHANGE", Client, "peer-exchange-asked", peers::exchange_asked;
+    "33/DISCV5", Peer, "discv5-theirs-found", discovery::theirs_found;
+    "33/DISCV5", Peer, "discv5-ours-found", discovery::ours_found;
     "31/ENR", Peer, "enr-of-ours-read", peers::record_of_ours_read;
     "31/ENR", Peer, "enr-of-theirs-read", peers::record_of_theirs_read;
     "14/MESSAGE", Peer, "hashes-agree", agreement::hashes;

@@ -7,7 +7,7 @@ import { Node } from "../node.mjs";
 import { Unsupported } from "../unsupported.mjs";
 
 /** Of `start`, what only a server can do. */
-const SERVICES = ["filter", "lightpush", "peer_exchange"];
+const SERVICES = ["filter", "lightpush", "peer_exchange", "discv5"];
 
 export const network = {
   async start(driver, { cluster, shards = [], shards_in_cluster, relay, key, peers = [], ...serve }) {

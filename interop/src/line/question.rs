@@ -220,6 +220,9 @@ pub struct Start {
     /// Serves peer exchange, with these records to give.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peer_exchange: Vec<String>,
+    /// Takes part in discovery (33/WAKU2-DISCV5), with these records to begin with, and connects to relays it finds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discv5: Option<Vec<String>>,
 }
 
 impl Start {
@@ -237,6 +240,7 @@ impl Start {
             key: None,
             peers: Vec::new(),
             peer_exchange: Vec::new(),
+            discv5: None,
         }
     }
 

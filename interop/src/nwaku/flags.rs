@@ -10,6 +10,8 @@ pub(super) struct Ports {
     pub(super) tcp: u16,
     /// For us.
     pub(super) rest: u16,
+    /// For discovery, over UDP.
+    pub(super) discv5: u16,
 }
 
 /// The flags of a node that is started so, on loopback, and finds nobody by itself.
@@ -36,7 +38,8 @@ pub(super) fn flags(start: &Start, ports: Ports) -> Result<Vec<String>, Failure>
         "--rest-relay-cache-capacity=500".to_owned(),
         // Every peer has the same address.
         "--ip-colocation-limit=0".to_owned(),
-        "--discv5-discovery=false".to_owned(),
+        format!("--discv5-discovery={}", start.discv5.is_some()),
+        format!("--discv5-udp-port={}", ports.discv5),
         "--peer-exchange=false".to_owned(),
         "--rendezvous=false".to_owned(),
         "--log-level=DEBUG".to_owned(),
@@ -44,6 +47,7 @@ pub(super) fn flags(start: &Start, ports: Ports) -> Result<Vec<String>, Failure>
     flags.extend(start.shards.iter().map(|shard| format!("--shard={shard}")));
     flags.extend(start.key.iter().map(|key| format!("--nodekey={key}")));
     flags.extend(start.peers.iter().map(|peer| format!("--staticnode={peer}")));
+    flags.extend(start.discv5.iter().flatten().map(|record| format!("--discv5-bootstrap-node={record}")));
     if let Some(timeout) = start.filter_timeout_ms {
         flags.push(format!("--filter-subscription-timeout={}", timeout.div_ceil(1_000).max(1)));
     }
@@ -65,7 +69,7 @@ fn check(start: &Start) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    const PORTS: Ports = Ports { tcp: 60_001, rest: 60_002 };
+    const PORTS: Ports = Ports { tcp: 60_001, rest: 60_002, discv5: 60_003 };
 
     #[test]
     fn a_node_is_started_as_it_is_asked_for() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -84,10 +84,11 @@ impl Node {
 
 /// Free ports, but for the one that is asked for.
 fn ports(tcp: u16) -> Result<Ports> {
-    // Both at once, so that they differ.
+    // Those of TCP both at once, so that they differ.
     let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     let [first, rest] = free.map(|listener| listener.local_addr().map(|address| address.port()));
-    Ok(Ports { tcp: if tcp == 0 { first? } else { tcp }, rest: rest? })
+    let discv5 = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+    Ok(Ports { tcp: if tcp == 0 { first? } else { tcp }, rest: rest?, discv5 })
 }
 
 impl Driver for Node {

@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
         "tests",
         &["archive", "discovery", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"],
     ),
-    ("interop", &["node-manager", "noise-session", "pairing", "payload", "waku"]),
+    ("interop", &["discovery", "node-manager", "noise-session", "pairing", "payload", "waku"]),
     (FUZZ, &["archive", "discovery", "noise-session", "pairing", "payload", "proto"]),
 ];
 
