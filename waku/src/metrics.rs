@@ -61,6 +61,8 @@ counters! {
     connections_opened = "waku_connections_opened_total",
     /// Inbound connections refused or failed before they were open: `waku_connections_refused_total`.
     connections_refused = "waku_connections_refused_total",
+    /// Of these, those that this node dialled: `waku_dials_succeeded_total`.
+    dials_succeeded = "waku_dials_succeeded_total",
     /// Dials that failed: `waku_dials_failed_total`.
     dials_failed = "waku_dials_failed_total",
     /// Peers disconnected over their metadata: `waku_metadata_refused_total`.

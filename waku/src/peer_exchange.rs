@@ -123,21 +123,21 @@ impl Peers {
 
 /// Asks for peers whenever the node lacks some, until it has stopped, without keeping it from that.
 pub(crate) async fn seek(node: Weak<Shared>) {
-    let Some(mut peers) = node.upgrade().map(|node| node.peers.clone()) else { return };
-    let is_served = |peers: &PeerList| {
+    let Some((mut peers, relays)) = node.upgrade().map(|node| (node.peers.clone(), node.relays)) else {
+        return;
+    };
+    let is_due = |peers: &PeerList| {
         let serves = |protocols: &[String]| protocols.iter().any(|known| known == protocol_id::PEER_EXCHANGE);
-        peers.connected.iter().any(|peer| serves(&peer.protocols))
+        let lacks_some = if relays { peers.lacking > 0 } else { peers.known < ENOUGH_FOR_A_CLIENT };
+        lacks_some && peers.connected.iter().any(|peer| serves(&peer.protocols))
     };
     loop {
-        let lacks_some = {
-            let Ok(peers) = peers.wait_for(is_served).await else { return };
-            let Some(node) = node.upgrade() else { return };
-            if node.relays { peers.lacking > 0 } else { peers.known < ENOUGH_FOR_A_CLIENT }
-        };
-        let Some(node) = node.upgrade() else { return };
-        if lacks_some {
-            Peers { node }.exchange_with_any().await;
+        // A node that has just connected, or just joined its shards, has yet to see what it lacks.
+        if peers.wait_for(is_due).await.is_err() {
+            return;
         }
+        let Some(node) = node.upgrade() else { return };
+        Peers { node }.exchange_with_any().await;
         // Ends early only when the node has stopped.
         if let Ok(Err(_)) = timeout(ASK_INTERVAL, peers.wait_for(|_| false)).await {
             return;

@@ -177,8 +177,6 @@ pub struct Discv5 {
 pub struct Relay {
     /// Whether messages are relayed.
     pub enabled: bool,
-    /// Whether that is not announced.
-    pub client_only: bool,
     /// Longest message in bytes.
     pub max_message_len: u64,
 }

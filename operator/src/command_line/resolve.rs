@@ -46,7 +46,6 @@ fn take(values: &mut Values, warnings: &mut Vec<String>) -> Result<Options, Prob
         discovery: discovery(values, shift, entry)?,
         relay: Relay {
             enabled: values.bool("relay"),
-            client_only: values.bool("relay-client"),
             max_message_len: quantity::bytes(&text_or(values, "max-msg-size", "150KiB"))?,
         },
         store: store(values)?,

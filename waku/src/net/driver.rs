@@ -219,6 +219,9 @@ impl Driver {
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
                 self.metrics.connections_opened.increment();
                 let direction = if endpoint.is_dialer() { Direction::Outbound } else { Direction::Inbound };
+                if direction == Direction::Outbound {
+                    self.metrics.dials_succeeded.increment();
+                }
                 tracing::info!(peer = %peer_id, ?direction, "connection opened");
                 self.connection_opened(peer_id, endpoint.get_remote_address().clone(), direction);
             }

@@ -35,12 +35,32 @@ pub(crate) fn run(args: &[&str]) -> Said {
 }
 
 pub(crate) fn run_in(folder: &Path, args: &[&str]) -> Said {
-    let output = command(folder, args).output().unwrap();
-    Said {
-        status: output.status,
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    ends(command(folder, args))
+}
+
+/// Runs a command that ends by itself.
+pub(crate) fn ends(mut command: Command) -> Said {
+    let said = tempfile::tempdir().unwrap();
+    let [out, err] = ["out", "err"].map(|name| said.path().join(name));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(File::create(&out).unwrap())
+        .stderr(File::create(&err).unwrap())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + WITHIN;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it goes on and on: {command:?}\n{}", fs::read_to_string(&out).unwrap());
+        }
+        std::thread::park_timeout(LOOK);
+    };
+    Said { status, stdout: fs::read_to_string(out).unwrap(), stderr: fs::read_to_string(err).unwrap() }
 }
 
 /// Waits until something is so.
@@ -65,6 +85,8 @@ pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
 pub(crate) struct Process {
     child: Child,
     folder: Home,
+    /// Where its log begins in the file.
+    begin: usize,
     pub(crate) rest: u16,
     pub(crate) tcp: u16,
     pub(crate) metrics: u16,
@@ -74,6 +96,53 @@ pub(crate) struct Process {
 enum Home {
     Own(TempDir),
     Given(PathBuf),
+}
+
+impl Home {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(folder) => folder.path(),
+            Self::Given(folder) => folder,
+        }
+    }
+}
+
+/// What every node is started with, beside ports of its own.
+pub(crate) const FIXED: [&str; 6] = [
+    "--listen-address=127.0.0.1",
+    "--cluster-id=99",
+    "--rest",
+    "--rest-admin",
+    "--metrics-server",
+    "--log-level=DEBUG",
+];
+
+/// Where a node listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) rest: u16,
+    pub(crate) tcp: u16,
+    pub(crate) metrics: u16,
+    pub(crate) discovery: u16,
+}
+
+impl Ports {
+    /// Ports that nobody has now.
+    pub(crate) fn free() -> Self {
+        let [rest, tcp, metrics, discovery] = free_ports();
+        Self { rest, tcp, metrics, discovery }
+    }
+
+    /// The words that say them.
+    pub(crate) fn words(self) -> Vec<String> {
+        let Self { rest, tcp, metrics, discovery } = self;
+        vec![
+            format!("--rest-port={rest}"),
+            format!("--tcp-port={tcp}"),
+            format!("--metrics-server-port={metrics}"),
+            format!("--discv5-udp-port={discovery}"),
+        ]
+    }
 }
 
 impl Process {
@@ -89,34 +158,33 @@ impl Process {
     }
 
     fn begin(folder: Home, args: &[&str]) -> Self {
-        let [rest, tcp, metrics, discovery] = free_ports();
-        let ports = [
-            format!("--rest-port={rest}"),
-            format!("--tcp-port={tcp}"),
-            format!("--metrics-server-port={metrics}"),
-            format!("--discv5-udp-port={discovery}"),
-        ];
-        let fixed = [
-            "--listen-address=127.0.0.1",
-            "--cluster-id=99",
-            "--rest",
-            "--rest-admin",
-            "--metrics-server",
-            "--log-level=DEBUG",
-        ];
-        let path = match &folder {
-            Home::Own(folder) => folder.path(),
-            Home::Given(folder) => folder.as_path(),
-        };
-        let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
-        let log = File::options().create(true).append(true).open(path.join("log")).unwrap();
-        let child = command(path, &[&fixed[..], &ports, args].concat())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut process = Self { child, folder, rest, tcp, metrics, discovery };
+        let ports = Ports::free();
+        let words = ports.words();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let command = command(folder.path(), &[&FIXED[..], &words, args].concat());
+        Self::launch(folder, command, ports)
+    }
+
+    /// Starts a node with nothing but what the command says, in a folder that stays.
+    pub(crate) fn by(folder: &Path, command: Command, ports: Ports) -> Self {
+        Self::launch(Home::Given(folder.to_owned()), command, ports)
+    }
+
+    /// Starts a node with these words alone, which name these ports.
+    pub(crate) fn exactly(ports: Ports, words: &[&str]) -> Self {
+        let folder = Home::Own(tempfile::tempdir().unwrap());
+        let command = command(folder.path(), words);
+        Self::launch(folder, command, ports)
+    }
+
+    fn launch(folder: Home, mut command: Command, ports: Ports) -> Self {
+        let log = File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+        // Of earlier runs, if there were any.
+        let begin = usize::try_from(log.metadata().unwrap().len()).unwrap();
+        let child =
+            command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn().unwrap();
+        let Ports { rest, tcp, metrics, discovery } = ports;
+        let mut process = Self { child, folder, begin, rest, tcp, metrics, discovery };
         until("the node is up", || {
             if let Some(status) = process.child.try_wait().unwrap() {
                 panic!("the node ended with {status}:\n{}", process.log());
@@ -127,19 +195,21 @@ impl Process {
     }
 
     pub(crate) fn folder(&self) -> &Path {
-        match &self.folder {
-            Home::Own(folder) => folder.path(),
-            Home::Given(folder) => folder,
-        }
+        self.folder.path()
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Everything it has written.
+    /// Everything it has written since its start.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder().join("log")).unwrap()
+        let mut bytes = fs::read(self.folder().join("log")).unwrap();
+        String::from_utf8(bytes.split_off(self.begin)).unwrap()
+    }
+
+    /// Waits until its log has a line with all of this.
+    pub(crate) fn logs(&self, words: &[&str]) {
+        until(&format!("{words:?} in the log"), || {
+            let has_all = |line: &str| words.iter().all(|word| line.contains(word));
+            self.log().lines().any(has_all).then_some(())
+        });
     }
 
     /// Its first announced address.

@@ -142,15 +142,11 @@ pub(super) const PEERS: &[Flag] = &[
     )
     .takes("RATIO"),
     flag("ip-colocation-limit", Kind::INT, &["5"], "Most peers with one IP address; 0 is any number"),
-    flag(
-        "peer-store-capacity",
-        Kind::INT,
-        &[],
-        "Most peers to know; 1.25 times --max-connections if not given",
-    ),
+    flag("peer-store-capacity", Kind::INT, &[], "Most peers to know; 10000 if not given"),
     switch("peer-persistence", "Keep known peers in a file from run to run"),
     flag("peer-store", Kind::Text, &[""], "That file; naming one is enough to keep them").takes("FILE"),
-    switch("relay-client", "Relay without offering it, for nodes that cannot be reached from outside"),
+    switch("relay-client", "Use circuits of others without offering any")
+        .no_effect("circuits of others are always used, and none are offered"),
     flag("keep-alive", Kind::Bool, &["true"], "Ping connected peers")
         .no_effect("connections are always kept alive"),
     flag(
@@ -171,8 +167,20 @@ pub(super) const DISCOVERY: &[Flag] = &[
         .takes("ENR")
         .repeated(),
     switch("discv5-enr-auto-update", "Announce the address that peers see"),
-    flag("discv5-table-ip-limit", Kind::U64, &["10"], "Most nodes of one network in the table").hidden(),
-    flag("discv5-bucket-ip-limit", Kind::U64, &["2"], "Most nodes of one network in a bucket").hidden(),
+    flag(
+        "discv5-table-ip-limit",
+        Kind::U64,
+        &["10"],
+        "Most nodes of one network in the table; above 10 any number",
+    )
+    .hidden(),
+    flag(
+        "discv5-bucket-ip-limit",
+        Kind::U64,
+        &["2"],
+        "Most nodes of one network in a bucket; above 2 any number",
+    )
+    .hidden(),
     flag("discv5-bits-per-hop", Kind::INT, &["1"], "Bits of distance that a hop saves")
         .hidden()
         .no_effect("a hop always saves one"),

@@ -10,12 +10,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use waku::proto::protocol_id::{
     FILTER_SUBSCRIBE, LIGHTPUSH, LIGHTPUSH_V2, PEER_EXCHANGE, RELAY, STORE_QUERY,
 };
 use waku::relay::Tap;
-use waku::{Envelope, Node, PeerId, PeerInfo, PubsubTopic};
+use waku::{Envelope, FilterConfig, Node, PeerId, PeerInfo, PubsubTopic};
 use waku_discovery::discv5::{Counters, Discovery};
 use waku_operator::command_line::{NWAKU_VERSION, Options, RateLimit, Service};
 use waku_operator::metrics::{CounterFamily, GaugeFamily, HistogramFamily, Registry};
@@ -127,30 +127,60 @@ impl Figures {
             (LIGHTPUSH_V2, Service::Lightpush),
             (PEER_EXCHANGE, Service::PeerExchange),
         ] {
-            if let Some(limit) =
-                RateLimit::of(service, &options.rate_limits).filter(|limit| !limit.is_unlimited())
-            {
-                let rate = number(limit.volume) / limit.period.as_secs_f64();
-                self.registry.gauge(LIMITS, [protocol]).set(rate);
-            }
+            let given = RateLimit::of(service, &options.rate_limits);
+            let usual = || FilterConfig::default().rate_limit.per_peer.filter(|_| service == Service::Filter);
+            let (volume, period) = match (given, usual()) {
+                (Some(limit), _) if limit.is_unlimited() => continue,
+                (Some(limit), _) => (limit.volume, limit.period),
+                (None, Some(rate)) if options.filter.is_some() => (rate.volume.into(), rate.period),
+                (None, _) => continue,
+            };
+            self.registry.gauge(LIMITS, [protocol]).set(number(volume) / period.as_secs_f64());
         }
         for (protocol, address) in service_slots(options) {
             self.registry.gauge(SERVICE_PEERS, [protocol, &address]).set(1.0);
         }
         let look = Look { registry: Arc::clone(&self.registry), node: node.clone(), discovery };
         let is_logged = options.metrics_logging;
+        let mut timetable = Timetable::new(is_logged);
         tasks.spawn(async move {
-            let mut due = interval(LOOK_INTERVAL);
-            due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut log_due = interval(LOG_INTERVAL);
-            log_due.reset();
             loop {
-                tokio::select! {
-                    _ = due.tick() => look.take().await,
-                    _ = log_due.tick(), if is_logged => look.log(),
+                match timetable.next().await {
+                    Due::Look => look.take().await,
+                    Due::Log => look.log(),
                 }
             }
         });
+    }
+}
+
+/// When to look, at once and then every two seconds, and when to log, every ten minutes if that is wanted.
+struct Timetable {
+    look: Interval,
+    log: Interval,
+    is_logged: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    Look,
+    Log,
+}
+
+impl Timetable {
+    fn new(is_logged: bool) -> Self {
+        let mut look = interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut log = interval(LOG_INTERVAL);
+        log.reset();
+        Self { look, log, is_logged }
+    }
+
+    async fn next(&mut self) -> Due {
+        tokio::select! {
+            _ = self.look.tick() => Due::Look,
+            _ = self.log.tick(), if self.is_logged => Due::Log,
+        }
     }
 }
 
@@ -241,9 +271,9 @@ impl Look {
         let (counted, registry) = (self.node.metrics(), &self.registry);
         registry.set_own_totals(counted.named());
         for (family, total) in [
-            (DIALS, counted.peers_dialled + counted.dials_failed),
+            (DIALS, counted.dials_succeeded + counted.dials_failed),
             (BAD_DIALS, counted.dials_failed),
-            (GOOD_DIALS, counted.connections_opened),
+            (GOOD_DIALS, counted.dials_succeeded),
             (BAD_ARRIVALS, counted.connections_refused),
             (VALID, counted.relay_received),
             (INVALID, counted.relay_rejected),
@@ -366,4 +396,33 @@ fn number(value: u64) -> f64 {
 
 pub(crate) fn count(value: usize) -> f64 {
     number(value as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How often is looked and logged in twenty-five minutes.
+    async fn counts(is_logged: bool) -> (usize, usize) {
+        let (mut timetable, begin) = (Timetable::new(is_logged), Instant::now());
+        let mut counts = (0, 0);
+        while begin.elapsed() < Duration::from_secs(25 * 60) {
+            match timetable.next().await {
+                Due::Look => counts.0 += 1,
+                Due::Log => counts.1 += 1,
+            }
+        }
+        counts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_summary_is_logged_every_ten_minutes_unless_that_is_switched_off() {
+        // `--metrics-logging`
+        let (looks, logs) = counts(true).await;
+        assert!((740..=760).contains(&looks), "{looks}");
+        assert_eq!(logs, 2);
+        assert_eq!(counts(false).await.1, 0);
+    }
 }

@@ -11,7 +11,7 @@ use waku::{Announcement, Capabilities, Multiaddr, Node, NodeRecord};
 use waku_discovery::discv5::{self, Discovery, Fields, Found};
 use waku_discovery::dns::{Client, TreeUrl};
 use waku_discovery::{Record, dns};
-use waku_operator::command_line::{Options, Origin};
+use waku_operator::command_line::{Discv5, Options, Origin};
 use waku_operator::metrics::{CounterFamily, GaugeFamily, Registry};
 use zeroize::Zeroizing;
 
@@ -31,19 +31,26 @@ pub(crate) async fn start(
     announcement: &Announcement,
 ) -> anyhow::Result<Option<(Discovery, Found)>> {
     let Some(discv5) = &options.discovery.discv5 else { return Ok(None) };
-    let listen = SocketAddr::new(options.addresses.listen_address, discv5.port);
     let config = discv5::Config {
-        bootstrap: options.discovery.bootstrap_records.clone(),
         fields: fields(announcement),
         seq: Some(announcement.seq),
-        enr_auto_update: discv5.auto_update,
-        // The library knows nwaku's limits and none.
-        limit_ips: discv5.table_ip_limit <= 10 && discv5.bucket_ip_limit <= 2,
-        ..discv5::Config::new(**secret, listen)
+        ..config(options, discv5, secret)
     };
     let started = Discovery::start(config).await.context("discovery cannot start")?;
     tracing::info!(address = %started.0.local_addr(), "discovery started");
     Ok(Some(started))
+}
+
+/// What the command line says of it.
+fn config(options: &Options, discv5: &Discv5, secret: &Zeroizing<[u8; 32]>) -> discv5::Config {
+    let listen = SocketAddr::new(options.addresses.listen_address, discv5.port);
+    discv5::Config {
+        bootstrap: options.discovery.bootstrap_records.clone(),
+        enr_auto_update: discv5.auto_update,
+        // The library knows nwaku's limits and none.
+        limit_ips: discv5.table_ip_limit <= 10 && discv5.bucket_ip_limit <= 2,
+        ..discv5::Config::new(**secret, listen)
+    }
 }
 
 /// What the record says, as discovery takes it.
@@ -143,4 +150,27 @@ async fn learn(node: &Node, records: impl IntoIterator<Item = Record>, origin: P
     let records = records.into_iter().filter_map(|record| NodeRecord::decode(&record.encode()).ok());
     let peers = records.map(|record| NewPeer::from_record(&record, origin));
     node.peers().add(peers).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::options;
+
+    /// Whether addresses are taken over, and whether those of one network are limited.
+    fn settings(words: &[&str]) -> (bool, bool) {
+        let options = options(&[&["--discv5-discovery"][..], words].concat());
+        let discv5 = options.discovery.discv5.as_ref().unwrap();
+        let config = config(&options, discv5, &Zeroizing::new([1; 32]));
+        (config.enr_auto_update, config.limit_ips)
+    }
+
+    #[test]
+    fn discovery_is_told_what_the_command_line_says() {
+        assert_eq!(settings(&[]), (false, true));
+        assert_eq!(settings(&["--discv5-enr-auto-update"]), (true, true));
+        assert_eq!(settings(&["--discv5-table-ip-limit=11"]), (false, false));
+        assert_eq!(settings(&["--discv5-bucket-ip-limit=3"]), (false, false));
+        assert_eq!(settings(&["--discv5-table-ip-limit=10", "--discv5-bucket-ip-limit=2"]), (false, true));
+    }
 }

@@ -12,6 +12,7 @@ mod rest;
 mod resume;
 mod topics;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use waku::store::archive::RetentionPolicy;
-use waku::{Capabilities, Config, Node, StoreConfig};
+use waku::{Capabilities, Config, ContentTopic, Node, PubsubTopic, RelayShards, Shard, StoreConfig};
 use waku_discovery::discv5::Discovery;
 use waku_operator::command_line::{self, Asked, EXIT_STATUS, LogFormat, LogLevel, Options, Service, Sources};
 use waku_operator::log::{self, Level, Severity};
@@ -51,6 +52,11 @@ fn main() -> ExitCode {
         Ok(Asked::Run { options, warnings }) => (options, warnings),
         Err(error) => {
             eprintln!("{}", error.report(sources.program()));
+            if let command_line::Error::Configuration(problem) = &error {
+                // Tools read it where nwaku says it.
+                start_log(command_line::Log { level: LogLevel::Info, format: LogFormat::Text });
+                tracing::error!(error = %problem, "Waku configuration failed");
+            }
             return ExitCode::from(EXIT_STATUS);
         }
     };
@@ -165,7 +171,7 @@ impl Running {
             config.sharding.cluster(),
             capabilities(options, &config),
         );
-        let first = recorder.announcement(&shards.iter().map(|shard| (*shard).into()).collect::<Vec<_>>());
+        let first = recorder.announcement(&first_topics(options, &config, &shards, &content_topics));
         let discovery = finding::start(options, &secret, &first).await?;
         config.announced = place.told();
         config.store = open_store(options, &registry).await?;
@@ -196,7 +202,7 @@ impl Running {
         }
         figures.follow(&node, options, discovery.clone(), &mut tasks);
         let mut running = Self { node, rest: server, metrics, discovery, tasks };
-        running.keep_record(recorder, about_view);
+        running.keep_record(recorder, about_view, first.shards);
         for address in running.node.listen_addresses() {
             tracing::info!(%address, "listening");
         }
@@ -204,14 +210,26 @@ impl Running {
         Ok(running)
     }
 
-    /// Renews the node record when the node is on other shards.
-    fn keep_record(&mut self, recorder: Recorder, view: watch::Sender<About>) {
+    /// Renews the node record when the node is on other shards than those it has announced.
+    fn keep_record(
+        &mut self,
+        recorder: Recorder,
+        view: watch::Sender<About>,
+        mut announced: Option<RelayShards>,
+    ) {
         let mut topics = self.node.relay().watch_topics();
+        let mut renewed = move |topics: &mut watch::Receiver<BTreeSet<PubsubTopic>>| {
+            let announcement = recorder.announcement(topics.borrow_and_update().iter());
+            let is_new = announcement.shards != announced;
+            announced.clone_from(&announcement.shards);
+            is_new.then(|| (recorder.about(&announcement), announcement))
+        };
         let Some(discovery) = self.discovery.clone() else {
             self.tasks.spawn(async move {
                 while topics.changed().await.is_ok() {
-                    let announcement = recorder.announcement(topics.borrow_and_update().iter());
-                    record::show(&view, recorder.about(&announcement));
+                    if let Some((about, _)) = renewed(&mut topics) {
+                        record::show(&view, about);
+                    }
                 }
             });
             return;
@@ -227,8 +245,9 @@ impl Running {
                         if changed.is_err() {
                             return;
                         }
-                        let announcement = recorder.announcement(topics.borrow_and_update().iter());
-                        if let Err(error) = discovery.update(finding::fields(&announcement)) {
+                        if let Some((_, announcement)) = renewed(&mut topics)
+                            && let Err(error) = discovery.update(finding::fields(&announcement))
+                        {
                             tracing::error!(%error, "the node record stays as it was");
                         }
                     }
@@ -261,11 +280,25 @@ async fn open_store(options: &Options, registry: &Arc<Registry>) -> anyhow::Resu
     let retention: RetentionPolicy = store.retention_policy.parse()?;
     let (store_options, limits) = (store.clone(), &options.rate_limits);
     let archive = spawn_blocking(move || archive::open(&store_options)).await??;
-    let mut config = StoreConfig::new(Measured::new(archive, Arc::clone(registry)));
+    let mut config = StoreConfig::new(Measured::around(archive, Arc::clone(registry)));
     config.writer.retention = retention;
     let limit = command_line::RateLimit::of(Service::StoreV3, limits);
     config.rate_limit = limit.map(|limit| plan::shared_limit(&limit)).unwrap_or_default();
     Ok(Some(config))
+}
+
+/// The topics the node is to be on from the start.
+fn first_topics(
+    options: &Options,
+    config: &Config,
+    shards: &[Shard],
+    content_topics: &[ContentTopic],
+) -> Vec<PubsubTopic> {
+    if !options.relay.enabled {
+        return shards.iter().map(|shard| (*shard).into()).collect();
+    }
+    let of_content = content_topics.iter().filter_map(|topic| config.sharding.pubsub_topic(topic).ok());
+    shards.iter().map(|shard| (*shard).into()).chain(of_content).collect()
 }
 
 /// What the node does, as its record says it.

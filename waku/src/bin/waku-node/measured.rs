@@ -18,7 +18,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub(crate) fn new(archive: Arc<dyn Archive>, registry: Arc<Registry>) -> Arc<dyn Archive> {
+    pub(crate) fn around(archive: Arc<dyn Archive>, registry: Arc<Registry>) -> Arc<dyn Archive> {
         Arc::new(Self { archive, registry })
     }
 

@@ -42,6 +42,12 @@ impl Plan {
         let (keypair, secret) = identity(options)?;
         let shards = shards(options)?;
         let content_topics = content_topics(options)?;
+        if options.relay.enabled && shards.is_empty() && content_topics.is_empty() {
+            tracing::warn!(
+                "no shard is relayed until a client of the REST API asks for one: give --shard, or \
+                 --num-shards-in-network for an autosharded network"
+            );
+        }
         let mut sharding = sharding(options)?;
         if options.relay.enabled {
             // They are joined one by one, so that clients of the REST API can leave them.
@@ -258,5 +264,46 @@ pub(crate) fn external_ip(options: &Options) -> Option<IpAddr> {
     match options.addresses.nat {
         Nat::Known(ip) => Some(ip),
         Nat::Any | Nat::None => None,
+    }
+}
+
+/// What these words say.
+#[cfg(test)]
+pub(crate) fn options(words: &[&str]) -> Box<Options> {
+    use waku_operator::command_line::{Asked, Sources, parse};
+    let sources = Sources::new("waku-node", words.iter().copied(), [("", ""); 0]);
+    let asked = parse(&sources, |_| Err(std::io::ErrorKind::NotFound.into()));
+    let Asked::Run { options, .. } = asked.unwrap() else { panic!("{words:?} asks for something else") };
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(words: &[&str]) -> Config {
+        Plan::new(&options(words)).unwrap().config
+    }
+
+    #[test]
+    fn connections_are_limited_as_the_command_line_says() {
+        let limits = |words: &[&str]| config(words).limits;
+        assert_eq!(limits(&[]), ConnectionLimits { total: 150, per_ip: 5, relay_share: 50, per_peer: 2 });
+        let words = ["--max-connections=7", "--ip-colocation-limit=3", "--relay-service-ratio=70:30"];
+        let expected = ConnectionLimits { total: 7, per_ip: 3, relay_share: 70, ..limits(&[]) };
+        assert_eq!(limits(&words), expected);
+        // Any number.
+        assert_eq!(limits(&["--ip-colocation-limit=0"]).per_ip, u32::MAX);
+    }
+
+    #[test]
+    fn a_limit_for_all_services_is_each_one_s_that_has_none_of_its_own() {
+        let words = ["--filter", "--lightpush", "--rate-limit=5/1m", "--rate-limit=lightpush:0/1m"];
+        let config = config(&words);
+        let filter = config.filter.unwrap().rate_limit;
+        assert_eq!(filter.per_peer, Some(Rate::each(5, Duration::from_secs(60))));
+        assert_eq!(config.lightpush.unwrap().rate_limit, RateLimit::default());
+        let exchange = config.peer_exchange.unwrap().rate_limit;
+        assert_eq!(exchange.total, Some(Rate::new(5, Duration::from_secs(60))));
     }
 }

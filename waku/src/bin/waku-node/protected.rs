@@ -95,9 +95,7 @@ mod tests {
 
     #[test]
     fn only_signed_messages_of_now_pass_on_a_protected_shard() {
-        let (key, other) = ([1; 32].into(), [2; 32].into());
-        let key = SigningKey::from_slice(&key).unwrap();
-        let other: SigningKey = SigningKey::from_slice(&other).unwrap();
+        let [key, other] = [[1; 32], [2; 32]].map(|secret| SigningKey::from_slice(&secret).unwrap());
         let protected = ProtectedShards { keys: [(Shard::new(1, 7).unwrap(), *key.verifying_key())].into() };
         let minutes = |minutes: i64| NOW + minutes * 60_000_000_000;
         for (what, envelope, verdict) in [
