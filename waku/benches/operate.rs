@@ -220,7 +220,7 @@ async fn request(connection: &mut TcpStream, method: &str, path: &str, body: &st
         body.len()
     );
     connection.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await?;
-    let (mut answer, mut buffer) = (Vec::new(), [0; 64 * 1024]);
+    let (mut answer, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         let read = connection.read(&mut buffer).await?;
         if read == 0 {

@@ -27,7 +27,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::{Mutex, watch};
 use utoipa_axum::router::OpenApiRouter;
 use waku::relay::Tap;
@@ -177,7 +177,8 @@ pub(crate) fn router(api: &Arc<Api>) -> Router {
         api_routes = api_routes.merge(admin::routes());
     }
     let mounted = from_fn_with_state(Arc::clone(api), front::mounted);
-    let api_routes = api_routes.route_layer(mounted).merge(health::routes());
+    let api_routes =
+        api_routes.route_layer(mounted).merge(health::routes()).route_layer(from_fn(front::named));
     let (router, description) = api_routes.split_for_parts();
     router
         .merge(openapi::routes(&description))

@@ -94,6 +94,11 @@ pub(super) async fn mounted(State(api): State<Arc<Api>>, request: Request, next:
     if api.node.get().is_none() {
         return nothing_here();
     }
+    next.run(request).await
+}
+
+/// Lets the answer say which endpoint it is of.
+pub(super) async fn named(request: Request, next: Next) -> Response {
     let endpoint = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
     if let Some(endpoint) = endpoint {
