@@ -59,6 +59,8 @@ fn an_idle_node_shows_the_zero_list_at_zero_and_all_else_above() {
         "--store-message-db-url=memory://",
         "--discv5-discovery",
     ]);
+    // Who waits for a node asks this.
+    assert_eq!(node.get("/health").status, 200);
     // It has looked at everything once.
     node.counts("libp2p_pubsub_topics", 1.0);
     let samples = samples(&raw(node.metrics, METRICS).body);
