@@ -139,8 +139,8 @@ fn served(service: &[&str], client: &[&str], has_relay: bool) -> Scene {
     let named: Vec<_> = named.iter().map(String::as_str).collect();
     let asking = Process::start(&[&["--relay=false"][..], &named, client].concat());
     until("the client knows its service node", || {
-        let peers = asking.get("/admin/v1/peers/service").json();
-        (peers[0]["protocols"].as_array()?.len() >= 5).then_some(())
+        let health = asking.get("/health").json();
+        (health["connectionStatus"] == "Connected").then_some(())
     });
     nodes.insert(0, asking);
     let (id, address) = (service.peer_id(), service.address());

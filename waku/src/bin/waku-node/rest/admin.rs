@@ -9,17 +9,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waku::peers::{KnownPeer, PeerOrigin, PeerState};
+use waku::peers::{KnownPeer, NewPeer, PeerOrigin, PeerState};
 use waku::proto::protocol_id::{
     FILTER_PUSH, FILTER_SUBSCRIBE, LIGHTPUSH, LIGHTPUSH_V2, PEER_EXCHANGE, RECONCILIATION, RELAY,
     STORE_QUERY, TRANSFER,
 };
-use waku::{Node, PeerId, PeerInfo, PubsubTopic, Shard};
+use waku::{Multiaddr, Node, PeerId, PeerInfo, PubsubTopic, Shard};
 
 use super::Api;
 use super::filter::quoted;
 use super::input::{Payload, Segment};
 use super::reply::{Refusal, Reply, json, ok};
+use super::service_peer::peer_id_of;
 use super::store::parse_address;
 
 /// What counts as a service in `/admin/v1/peers/service`.
@@ -190,14 +191,23 @@ async fn connect(State(api): State<Arc<Api>>, body: Payload) -> Reply {
         let address = parse_address(text);
         let address = address
             .map_err(|flaw| Refusal::bad_request(format!("Couldn't parse remote peer info: {flaw}")))?;
-        if let Err(error) = node.peers().connect(address).await {
+        if let Err(error) = node.peers().connect(address.clone()).await {
             tracing::debug!(address = text, %error, "not connected");
+            keep(node, address).await;
             return Err(Refusal::bad_request(format!(
                 "Failed to connect to peer at index: {index} - {text}"
             )));
         }
     }
     Ok(ok())
+}
+
+/// Keeps a peer that was not reached on the list of peers. That it cannot be reached is found out again.
+async fn keep(node: &Node, address: Multiaddr) {
+    let Some(peer_id) = peer_id_of(&address) else { return };
+    let peer = NewPeer::new(peer_id, [address]);
+    // A node that has stopped has no list.
+    let _ = node.peers().add([peer]).await;
 }
 
 /// The peers that are connected.
