@@ -47,7 +47,7 @@ impl Process {
         on["peers"].as_array().unwrap().iter().any(|peer| peer["multiaddr"].as_str().unwrap().ends_with(&id))
     }
 
-    pub(super) fn publish(&self, topic: &str, message: &Value) {
+    pub(super) fn post_message(&self, topic: &str, message: &Value) {
         let answer = self.post(&format!("/relay/v1/messages/{}", encoded(topic)), &message.to_string());
         assert_eq!((answer.status, answer.body.as_str()), (200, "OK"), "{message}");
     }

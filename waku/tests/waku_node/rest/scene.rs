@@ -98,15 +98,15 @@ fn stored() -> Scene {
     for index in 0..5_u8 {
         let (name, topic) = if index == 3 { ("b", shard(0)) } else { ("a", shard(u16::from(index / 4))) };
         let at = start + i64::from(index) * 1000;
-        node.publish(&topic, &message("aGVsbG8=", &format!("/app/1/{name}/proto"), at));
+        node.post_message(&topic, &message("aGVsbG8=", &format!("/app/1/{name}/proto"), at));
     }
     let mut old = message("aGVsbG8=", "/app/1/a/proto", now() - 60_000_000_000);
-    node.publish(&shard(0), &old);
+    node.post_message(&shard(0), &old);
     old["timestamp"] = json!(now() + 60_000_000_000);
-    node.publish(&shard(0), &old);
+    node.post_message(&shard(0), &old);
     old["timestamp"] = json!(start);
     old["ephemeral"] = json!(true);
-    node.publish(&shard(0), &old);
+    node.post_message(&shard(0), &old);
     let kept = until("everything is kept", || {
         let page = node.get("/store/v3/messages").json();
         Some(page["messages"].clone()).filter(|kept| kept.as_array().unwrap().len() >= 5)

@@ -1,1 +1,69 @@
-//! TBD
+//! Who stays connected with whom, and who learns of whom.
+
+use serde_json::json;
+
+use crate::process::{Process, until};
+
+use super::coverage::covers;
+use super::network::relaying;
+
+const CONNECTED: &str = "/admin/v1/peers/connected";
+
+fn are_connected(one: &Process, other: &Process) -> bool {
+    let id = other.peer_id();
+    let list = one.get(CONNECTED).json();
+    list.as_array().unwrap().iter().any(|peer| peer["multiaddr"].as_str().unwrap().ends_with(&id))
+}
+
+#[test]
+fn nodes_of_two_clusters_do_not_stay_connected() {
+    covers(&["network.clusters-part"]);
+    let one = Process::start(&["--shard=0"]);
+    let other = Process::start(&["--shard=0", "--cluster-id=98"]);
+    let same = Process::start(&["--shard=0"]);
+    // Whether the dial is told to have succeeded is a matter of who is faster.
+    one.post("/admin/v1/peers", &json!([other.address()]).to_string());
+    one.connect(&same);
+    relaying(&one, &same, 0);
+    until("they part", || {
+        let have_met = one.log().contains(&other.peer_id());
+        (have_met && !are_connected(&one, &other) && !are_connected(&other, &one)).then_some(())
+    });
+    assert!(are_connected(&one, &same));
+}
+
+#[test]
+fn shards_of_peers_are_told_and_split_the_lists() {
+    covers(&["network.shards-in-lists"]);
+    let one = Process::start(&["--shard=0", "--shard=1"]);
+    let other = Process::start(&["--shard=1", "--shard=2"]);
+    one.connect(&other);
+    relaying(&one, &other, 1);
+    until("its shards are known", || {
+        let list = one.get(CONNECTED).json();
+        (list[0]["shards"] == json!([1, 2])).then_some(())
+    });
+    for (shard, count) in [(0, 0), (1, 1), (2, 1), (3, 0)] {
+        let list = one.get(&format!("{CONNECTED}/on/{shard}")).json();
+        assert_eq!(list.as_array().unwrap().len(), count, "{shard}");
+    }
+    let relay = one.get("/admin/v1/peers/relay").json();
+    let counts =
+        relay.as_array().unwrap().iter().map(|on| (&on["shard"], on["peers"].as_array().unwrap().len()));
+    assert_eq!(counts.collect::<Vec<_>>(), [(&json!(0), 0), (&json!(1), 1)]);
+}
+
+#[test]
+fn a_node_learns_of_others_through_peer_exchange_and_connects() {
+    covers(&["network.peer-exchange"]);
+    let hub = Process::start(&["--shard=0", "--peer-exchange"]);
+    let known = Process::start(&["--shard=0"]);
+    known.connect(&hub);
+    relaying(&known, &hub, 0);
+    let address = format!("--peer-exchange-node={}", hub.address());
+    let newcomer = Process::start(&["--shard=0", &address]);
+    relaying(&newcomer, &known, 0);
+    assert!(are_connected(&newcomer, &hub));
+    let peer = newcomer.get(&format!("/admin/v1/peer/{}", known.peer_id())).json();
+    assert_eq!(peer["origin"], "PeerExchange");
+}
