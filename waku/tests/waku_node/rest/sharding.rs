@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::http::raw;
 use crate::process::{Process, until};
 
 use super::coverage::covers;
@@ -56,10 +57,18 @@ fn shards_of_peers_are_told_and_split_the_lists() {
 #[test]
 fn a_node_learns_of_others_through_peer_exchange_and_connects() {
     covers(&["network.peer-exchange"]);
-    let hub = Process::start(&["--shard=0", "--peer-exchange"]);
-    let known = Process::start(&["--shard=0"]);
-    known.connect(&hub);
+    let hub = Process::start(&["--shard=0", "--peer-exchange", "--discv5-discovery=true"]);
+    let record = hub.get("/info").json()["enrUri"].as_str().unwrap().to_owned();
+    let entry = format!("--discv5-bootstrap-node={record}");
+    let known = Process::start(&["--shard=0", "--discv5-discovery=true", &entry]);
     relaying(&known, &hub, 0);
+    // Only peers whose records the hub has are given.
+    until("the hub has found the other's record", || {
+        let metrics = raw(hub.metrics, b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n").body;
+        let found =
+            metrics.lines().find(|line| line.starts_with("waku_discv5_discovered_per_shard{shard=\"0\"}"));
+        found.is_some_and(|line| !line.ends_with(" 0.0")).then_some(())
+    });
     let address = format!("--peer-exchange-node={}", hub.address());
     let newcomer = Process::start(&["--shard=0", &address]);
     relaying(&newcomer, &known, 0);
