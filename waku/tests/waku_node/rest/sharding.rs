@@ -6,7 +6,7 @@ use crate::http::raw;
 use crate::process::{Process, until};
 
 use super::coverage::covers;
-use super::network::relaying;
+use super::network::{relaying, shard};
 
 const CONNECTED: &str = "/admin/v1/peers/connected";
 
@@ -60,7 +60,7 @@ fn a_node_learns_of_others_through_peer_exchange_and_connects() {
     let hub = Process::start(&["--shard=0", "--peer-exchange", "--discv5-discovery=true"]);
     let record = hub.get("/info").json()["enrUri"].as_str().unwrap().to_owned();
     let entry = format!("--discv5-bootstrap-node={record}");
-    let known = Process::start(&["--shard=0", "--discv5-discovery=true", &entry]);
+    let known = Process::start(&["--shard=0", "--filter", "--discv5-discovery=true", &entry]);
     relaying(&known, &hub, 0);
     // Only peers whose records the hub has are given.
     until("the hub has found the other's record", || {
@@ -70,9 +70,14 @@ fn a_node_learns_of_others_through_peer_exchange_and_connects() {
         found.is_some_and(|line| !line.ends_with(" 0.0")).then_some(())
     });
     let address = format!("--peer-exchange-node={}", hub.address());
-    let newcomer = Process::start(&["--shard=0", &address]);
-    relaying(&newcomer, &known, 0);
-    assert!(are_connected(&newcomer, &hub));
-    let peer = newcomer.get(&format!("/admin/v1/peer/{}", known.peer_id())).json();
-    assert_eq!(peer["origin"], "PeerExchange");
+    let newcomer = Process::start(&["--shard=0", "--relay=false", &address]);
+    until("the newcomer knows the other", || {
+        let peer = newcomer.get(&format!("/admin/v1/peer/{}", known.peer_id()));
+        (peer.status == 200 && peer.json()["origin"] == "PeerExchange").then_some(())
+    });
+    // It connects when it needs what the other serves.
+    let topics = json!({"requestId": "1", "contentFilters": ["/app/1/a/proto"], "pubsubTopic": shard(0)});
+    let answer = newcomer.post("/filter/v2/subscriptions", &topics.to_string());
+    assert_eq!((answer.status, &answer.json()["statusDesc"]), (200, &json!("OK")));
+    assert!(are_connected(&newcomer, &known) && are_connected(&newcomer, &hub));
 }
