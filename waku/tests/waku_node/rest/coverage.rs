@@ -24,7 +24,8 @@ fn covered_by_scenarios() -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for entry in fs::read_dir(folder).unwrap() {
         let source = fs::read_to_string(entry.unwrap().path()).unwrap();
-        for call in source.split("    covers(&[").skip(1) {
+        // In two parts, so that this line is none of them.
+        for call in source.split(concat!("    covers", "(&[")).skip(1) {
             let (list, _) = call.split_once("])").unwrap();
             ids.extend(list.split('"').skip(1).step_by(2).map(str::to_owned));
         }

@@ -91,22 +91,22 @@ fn unreachable() -> Scene {
     alone(&["--shard=0", &flags[0], &flags[1], &flags[2]])
 }
 
-/// An archive with five messages, oldest first, the last on another shard.
+/// An archive with five messages, oldest first, the last on another shard. Three more came before that it does not keep.
 fn stored() -> Scene {
     let node = Process::start(&["--shard=0", "--shard=1", "--store"]);
     let start = now() - 1_000_000_000;
+    let mut old = message("aGVsbG8=", "/app/1/a/proto", now() - 60_000_000_000);
+    node.post_message(&shard(0), &old);
+    old["timestamp"] = json!(now() + 60_000_000_000);
+    node.post_message(&shard(0), &old);
+    old["timestamp"] = json!(start - 5000);
+    old["ephemeral"] = json!(true);
+    node.post_message(&shard(0), &old);
     for index in 0..5_u8 {
         let (name, topic) = if index == 3 { ("b", shard(0)) } else { ("a", shard(u16::from(index / 4))) };
         let at = start + i64::from(index) * 1000;
         node.post_message(&topic, &message("aGVsbG8=", &format!("/app/1/{name}/proto"), at));
     }
-    let mut old = message("aGVsbG8=", "/app/1/a/proto", now() - 60_000_000_000);
-    node.post_message(&shard(0), &old);
-    old["timestamp"] = json!(now() + 60_000_000_000);
-    node.post_message(&shard(0), &old);
-    old["timestamp"] = json!(start);
-    old["ephemeral"] = json!(true);
-    node.post_message(&shard(0), &old);
     let kept = until("everything is kept", || {
         let page = node.get("/store/v3/messages").json();
         Some(page["messages"].clone()).filter(|kept| kept.as_array().unwrap().len() >= 5)
@@ -186,19 +186,20 @@ impl Scene {
         let mut text = parts.next().unwrap().to_owned();
         for part in parts {
             let (name, rest) = part.split_once(">>").unwrap_or_else(|| panic!("<< without >>: {cell}"));
-            match name.split_once('*') {
-                Some((repeated, times)) => text.push_str(&repeated.repeat(times.parse().unwrap())),
-                None => {
-                    let key = name.trim_start_matches('%');
-                    let value =
-                        self.values.get(key).unwrap_or_else(|| panic!("the scene has no value {name}"));
-                    let is_encoded = key.len() < name.len();
-                    text.push_str(&if is_encoded { encoded(value) } else { value.clone() });
-                }
-            }
+            let value = match name.split_once('*') {
+                Some((repeated, times)) => repeated.repeat(times.parse().unwrap()),
+                None => self.value(name),
+            };
+            text.push_str(&value);
             text.push_str(rest);
         }
         text
+    }
+
+    /// A value of the scene; with `%` in front percent-encoded.
+    fn value(&self, name: &str) -> String {
+        let known = |name| self.values.get(name).unwrap_or_else(|| panic!("the scene has no value {name}"));
+        name.strip_prefix('%').map_or_else(|| known(name).clone(), |name| encoded(known(name)))
     }
 
     fn ask(&self, row: &Row) -> Answer {
@@ -232,14 +233,15 @@ impl Scene {
             write!(flaws, "\n    content type {kind:?}, not {:?}", row.kind).unwrap();
         }
         for header in row.gives.split(" | ").filter(|header| !header.is_empty()) {
-            let is_there = match header.strip_prefix('!') {
-                Some(name) => answer.header(&name.to_ascii_lowercase()).is_none(),
-                None => {
-                    let (name, value) = header.split_once(": ").unwrap();
-                    answer.header(&name.to_ascii_lowercase()).is_some_and(|given| text_fits(value, given))
-                }
-            };
-            if !is_there {
+            let given = |name: &str| answer.header(&name.to_ascii_lowercase());
+            let is_so = header.strip_prefix('!').map_or_else(
+                || {
+                    let (name, wanted) = header.split_once(": ").unwrap();
+                    given(name).is_some_and(|value| text_fits(wanted, value))
+                },
+                |name| given(name).is_none(),
+            );
+            if !is_so {
                 write!(flaws, "\n    not so: {header}; {:?}", answer.headers).unwrap();
             }
         }

@@ -45,6 +45,7 @@ fn a_store_node_is_asked_page_by_page_in_both_directions() {
     covers(&["store.remote-pages-forward", "store.remote-pages-backward", "store.remote-request-id"]);
     covers(&["store.page-of-20-by-default", "store.page-of-100-at-most", "store.remote-data"]);
     covers(&["store.remote-hashes", "store.local-is-not-limited"]);
+    covers(&["store.page-size-0-is-20", "store.page-size-negative-is-100"]);
     let store = Process::start(&["--shard=0", "--store", "--rate-limit=storev3:100/1h"]);
     let kept = filled(&store, COUNT);
     let node = format!("--storenode={}", store.address());
@@ -59,7 +60,11 @@ fn a_store_node_is_asked_page_by_page_in_both_directions() {
     let id = first["requestId"].as_str().unwrap();
     assert!(!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     assert_ne!(client.get(PATH).json()["requestId"], first["requestId"]);
-    assert_eq!(hashes(&client.get(&format!("{PATH}?pageSize=1000")).json()), kept[..100]);
+    for (size, count) in [("0", 20), ("-1", 100), ("101", 100), ("1000", 100), ("99", 99)] {
+        for node in [&client, &store] {
+            assert_eq!(hashes(&node.get(&format!("{PATH}?pageSize={size}")).json()), kept[..count], "{size}");
+        }
+    }
     assert_eq!(hashes(&client.get(&format!("{PATH}?ascending=false")).json()), kept[COUNT - 20..]);
 
     let wanted = [&kept[5], &kept[99], &kept[5]].map(String::as_str).join(",");
