@@ -157,8 +157,24 @@ fn deeply_nested_json_is_refused() {
     assert_eq!(node.get("/health").status, 200);
 }
 
+/// Lets this process, and those that it starts, have so many files and sockets open.
+fn allow_files(count: u64) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        if limit.current.is_some_and(|current| current < count) {
+            limit.current = Some(limit.maximum.map_or(count, |maximum| maximum.min(count)));
+            setrlimit(Resource::Nofile, limit).unwrap();
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = count;
+}
+
 #[test]
 fn a_thousand_requests_at_once_are_all_answered() {
+    allow_files(4096);
     let node = Process::start(&["--shard=0"]);
     let mut connections: Vec<_> = (0..1000).map(|_| Connection::open(&node)).collect();
     let path = encoded(&shard(0));

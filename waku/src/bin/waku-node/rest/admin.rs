@@ -9,18 +9,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use waku::peers::{KnownPeer, NewPeer, PeerOrigin, PeerState};
+use waku::peers::{KnownPeer, PeerOrigin, PeerState};
 use waku::proto::protocol_id::{
     FILTER_PUSH, FILTER_SUBSCRIBE, LIGHTPUSH, LIGHTPUSH_V2, PEER_EXCHANGE, RECONCILIATION, RELAY,
     STORE_QUERY, TRANSFER,
 };
-use waku::{Multiaddr, Node, PeerId, PeerInfo, PubsubTopic, Shard};
+use waku::{Node, PeerId, PeerInfo, PubsubTopic, Shard};
 
 use super::Api;
 use super::filter::quoted;
 use super::input::{Payload, Segment};
 use super::reply::{Refusal, Reply, json, ok};
-use super::service_peer::peer_id_of;
+use super::service_peer::keep;
 use super::store::parse_address;
 
 /// What counts as a service in `/admin/v1/peers/service`.
@@ -200,14 +200,6 @@ async fn connect(State(api): State<Arc<Api>>, body: Payload) -> Reply {
         }
     }
     Ok(ok())
-}
-
-/// Keeps a peer that was not reached on the list of peers. That it cannot be reached is found out again.
-async fn keep(node: &Node, address: Multiaddr) {
-    let Some(peer_id) = peer_id_of(&address) else { return };
-    let peer = NewPeer::new(peer_id, [address]);
-    // A node that has stopped has no list.
-    let _ = node.peers().add([peer]).await;
 }
 
 /// The peers that are connected.

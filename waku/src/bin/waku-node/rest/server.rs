@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -103,28 +103,25 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken, 
 
 async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let stream = stream.into_std()?;
-    let mut rest = TcpStream::from_std(stream.try_clone()?)?;
-    {
-        let service = TowerToHyperService::new(router);
-        let (reader, writer) = TcpStream::from_std(stream)?.into_split();
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WITHIN)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(join(Sips(reader), writer)), service);
-        let mut connection = pin!(connection);
-        let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.as_mut().await
-            }
-        };
-        if let Err(error) = outcome {
-            tracing::debug!(%error, "HTTP request not served");
+    let (reader, writer) = stream.into_split();
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(join(Sips(reader), writer)), TowerToHyperService::new(router));
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = stop.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "HTTP request not served");
     }
+    let (Sips(mut reader), writer) = connection.into_parts().io.into_inner().into_inner();
+    // Says that nothing more comes.
+    drop(writer);
     if stop.is_cancelled() {
         return Ok(());
     }
@@ -133,7 +130,7 @@ async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) -> io
     let drain = async {
         let mut buffer = vec![0; 16 * 1024];
         while left > 0 {
-            match rest.read(&mut buffer).await {
+            match reader.read(&mut buffer).await {
                 Ok(0) | Err(_) => break,
                 Ok(read) => left = left.saturating_sub(read as u64),
             }
