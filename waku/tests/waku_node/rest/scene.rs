@@ -123,7 +123,7 @@ fn stored() -> Scene {
     scene
 }
 
-/// A light client, its service node, and a relay beside that.
+/// A light client, its service node, which keeps two messages, and a relay beside that.
 fn served(service: &[&str], client: &[&str], has_relay: bool) -> Scene {
     let services = ["--filter", "--lightpush", "--store", "--peer-exchange"];
     let mut nodes = Vec::new();
@@ -134,6 +134,13 @@ fn served(service: &[&str], client: &[&str], has_relay: bool) -> Scene {
         relaying(&relay, &service, 0);
         nodes.push(relay);
     }
+    for payload in ["YQ==", "Yg=="] {
+        service.post_message(&shard(0), &message(payload, "/app/1/kept/proto", now()));
+    }
+    until("the store keeps them", || {
+        let page = service.get("/store/v3/messages").json();
+        (page["messages"].as_array()?.len() == 2).then_some(())
+    });
     let address = service.address();
     let named = ["storenode", "filternode", "lightpushnode"].map(|flag| format!("--{flag}={address}"));
     let named: Vec<_> = named.iter().map(String::as_str).collect();
