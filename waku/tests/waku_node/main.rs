@@ -11,3 +11,4 @@ mod http;
 mod life;
 mod logs;
 mod metrics;
+mod rest;

@@ -20,6 +20,7 @@ use super::Api;
 use super::filter::quoted;
 use super::input::{Payload, Segment};
 use super::reply::{Refusal, Reply, json, ok};
+use super::service_peer::keep;
 use super::store::parse_address;
 
 /// What counts as a service in `/admin/v1/peers/service`.
@@ -190,8 +191,9 @@ async fn connect(State(api): State<Arc<Api>>, body: Payload) -> Reply {
         let address = parse_address(text);
         let address = address
             .map_err(|flaw| Refusal::bad_request(format!("Couldn't parse remote peer info: {flaw}")))?;
-        if let Err(error) = node.peers().connect(address).await {
+        if let Err(error) = node.peers().connect(address.clone()).await {
             tracing::debug!(address = text, %error, "not connected");
+            keep(node, address).await;
             return Err(Refusal::bad_request(format!(
                 "Failed to connect to peer at index: {index} - {text}"
             )));

@@ -84,6 +84,7 @@ struct Outcome {
 )]
 async fn subscribe(State(api): State<Arc<Api>>, body: Payload) -> Reply {
     let (node, request) = match read::<Subscription>(&api, &body)? {
+        Ok((_, request)) if request.content_filters.is_empty() => return Ok(undecodable(Flaw::Undecodable)),
         Ok(read) => read,
         Err(refusal) => return Ok(refusal),
     };
@@ -115,6 +116,7 @@ async fn resubscribe(api: State<Arc<Api>>, body: Payload) -> Reply {
 )]
 async fn unsubscribe(State(api): State<Arc<Api>>, body: Payload) -> Reply {
     let (node, request) = match read::<Subscription>(&api, &body)? {
+        Ok((_, request)) if request.content_filters.is_empty() => return Ok(undecodable(Flaw::Undecodable)),
         Ok(read) => read,
         Err(refusal) => return Ok(refusal),
     };
@@ -142,7 +144,7 @@ async fn unsubscribe_all(State(api): State<Arc<Api>>, body: Payload) -> Reply {
     let outcome = async {
         let peer = api.filter_peer(node, None).await?;
         let was_there =
-            within(peer.unsubscribe_all(), "Failed to unsubscribe from contentFilters due to timeout!");
+            within(peer.unsubscribe_all(), "Failed to unsubscribe from all contentFilters due to timeout!");
         existed(was_there.await.map_err(|failure| failure.of(&peer))?)
     };
     let outcome = outcome.await;
@@ -242,6 +244,10 @@ impl Failure {
         Self { status, reason: reason.into() }
     }
 
+    fn late(reason: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("SERVICE_UNAVAILABLE: {reason}"))
+    }
+
     fn answer(self, request_id: &str) -> Response {
         json(self.status, &Outcome { request_id: request_id.to_owned(), status_desc: self.reason })
     }
@@ -256,23 +262,20 @@ enum Unserved {
 impl Unserved {
     fn of(self, peer: &FilterPeer) -> Failure {
         let error = match self {
-            Self::Late(reason) => return Failure::new(StatusCode::GATEWAY_TIMEOUT, reason),
+            Self::Late(reason) => return Failure::late(reason),
             Self::Request(error) => error,
         };
         match error {
             FilterRequestError::Refused { status, description } => {
-                let description = description.unwrap_or_default();
-                let (status, kind) = match status {
-                    Status::BadRequest => (StatusCode::BAD_REQUEST, "BAD_REQUEST: "),
-                    Status::NotFound => (StatusCode::NOT_FOUND, "NOT_FOUND: "),
-                    Status::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, ""),
-                    Status::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE: "),
-                    _ => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN: "),
+                let status = match status {
+                    Status::BadRequest => StatusCode::BAD_REQUEST,
+                    Status::NotFound => StatusCode::NOT_FOUND,
+                    Status::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+                    Status::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
-                Failure::new(status, format!("{kind}{description}"))
-            }
-            FilterRequestError::Ask(AskError::Timeout) => {
-                Failure::new(StatusCode::GATEWAY_TIMEOUT, "The service node did not answer in time")
+                // Service nodes put the kind in front themselves.
+                Failure::new(status, description.unwrap_or_default())
             }
             FilterRequestError::Ask(_) => {
                 Failure::new(StatusCode::GATEWAY_TIMEOUT, peer.peer_id().to_string())
@@ -286,8 +289,8 @@ async fn within<T>(
     too_late: &'static str,
 ) -> Result<T, Unserved> {
     match timeout(ANSWER_WITHIN, request).await {
+        Ok(Err(FilterRequestError::Ask(AskError::Timeout))) | Err(_) => Err(Unserved::Late(too_late)),
         Ok(outcome) => outcome.map_err(Unserved::Request),
-        Err(_) => Err(Unserved::Late(too_late)),
     }
 }
 
@@ -326,10 +329,6 @@ impl Api {
 /// Subscribes or unsubscribes, on each pubsub topic that the content topics belong to.
 async fn change(api: &Api, node: &Node, request: Subscription, subscribe: bool) -> Result<Done, Failure> {
     let Subscription { content_filters, pubsub_topic, .. } = request;
-    if content_filters.is_empty() {
-        let reason = "BAD_REQUEST: at least one content topic is needed";
-        return Err(Failure::new(StatusCode::BAD_REQUEST, reason));
-    }
     if content_filters.len() > MAX_CONTENT_TOPICS {
         let reason = format!("BAD_REQUEST: exceeds maximum content topics: {MAX_CONTENT_TOPICS}");
         return Err(Failure::new(StatusCode::BAD_REQUEST, reason));

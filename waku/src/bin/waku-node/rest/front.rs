@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::ext::ReasonPhrase;
 use tokio::time::timeout;
 
 use waku_operator::metrics::{GaugeFamily, Registry};
@@ -86,7 +87,10 @@ fn whole(body: Bytes) -> Body {
 }
 
 fn too_large() -> Response {
-    text(StatusCode::PAYLOAD_TOO_LARGE, "")
+    let mut response = text(StatusCode::PAYLOAD_TOO_LARGE, "");
+    // As nwaku words it, and HTTP did before.
+    response.extensions_mut().insert(ReasonPhrase::from_static(b"Request Entity Too Large"));
+    response
 }
 
 /// Nothing but `/health` is there before the node is up.

@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::Response;
+use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -42,11 +43,12 @@ impl From<Flaw> for Refusal {
 impl<S: Send + Sync> FromRequest<S> for Payload {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let content_type = request.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| Some(value.to_str().ok()?.to_ascii_lowercase()));
-        // The front has collected it already.
-        let bytes = Bytes::from_request(request, state).await.map_err(|_| super::reply::nothing_here())?;
+        // The front has collected it already, and refused what is too large.
+        let collected = request.into_body().collect().await;
+        let bytes = collected.map_err(|_| super::reply::nothing_here())?.to_bytes();
         Ok(Self { content_type, bytes })
     }
 }

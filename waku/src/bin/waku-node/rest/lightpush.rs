@@ -25,6 +25,8 @@ use super::service_peer::NoPeer;
 
 /// How long a push may take.
 const WITHIN: Duration = Duration::from_secs(10);
+/// What is said of one that takes longer.
+const LATE: &str = "Push request timed out";
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(push_v1)).routes(routes!(push_v3))
@@ -62,6 +64,7 @@ async fn push_v1(State(api): State<Arc<Api>>, body: Payload) -> Reply {
     match api.push(topic, message).await {
         Ok(_) => Ok(ok()),
         Err(Unpushed::NoPeer(reason)) => Err(Refusal::unavailable(reason)),
+        Err(Unpushed::Late) => Err(Refusal::unavailable(LATE)),
         Err(Unpushed::RateLimited) => {
             // The word is nwaku's.
             Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Request rate limmit reached"))
@@ -98,6 +101,7 @@ async fn push_v3(State(api): State<Arc<Api>>, body: Payload) -> Response {
     match api.push(topic, message).await {
         Ok(count) => json(StatusCode::OK, &Pushed { status_desc: None, relay_peer_count: count }),
         Err(Unpushed::NoPeer(reason)) => refused(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned()),
+        Err(Unpushed::Late) => refused(StatusCode::SERVICE_UNAVAILABLE, LATE.to_owned()),
         Err(Unpushed::RateLimited) => {
             let reason = "Request rejected due to too many requests";
             refused(StatusCode::TOO_MANY_REQUESTS, reason.to_owned())
@@ -123,6 +127,8 @@ fn read(body: &Payload) -> Result<(Option<String>, WakuMessage), Flaw> {
 enum Unpushed {
     NoPeer(&'static str),
     NotReached(PeerId),
+    /// No answer came.
+    Late,
     RateLimited,
     /// The service node had nobody to send it to, or had seen it before.
     NoRelayPeers,
@@ -147,6 +153,7 @@ impl Unpushed {
             Self::BadContentTopic(reason) | Self::Other(reason) => reason,
             Self::NotReached(peer) => format!("{peer} is not accessible"),
             Self::NoPeer(reason) => reason.to_owned(),
+            Self::Late => LATE.to_owned(),
             Self::RateLimited => "too many requests".to_owned(),
             Self::NoRelayPeers => "no relay peers".to_owned(),
         }
@@ -206,7 +213,9 @@ fn unpushed(error: LightpushError) -> Unpushed {
             Status::PayloadTooLarge => Unpushed::TooLarge,
             _ => Unpushed::Other(reason),
         },
-        LightpushError::Timeout => Unpushed::Other("Push request timed out".to_owned()),
+        LightpushError::Timeout | LightpushError::Unanswered { error: AskError::Timeout, .. } => {
+            Unpushed::Late
+        }
         error => Unpushed::Other(error.to_string()),
     }
 }

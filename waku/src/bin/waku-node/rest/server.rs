@@ -2,15 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf, join};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -19,8 +21,11 @@ use tokio_util::task::TaskTracker;
 
 /// Connections served at a time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
-/// Longest head of a request, in bytes. What is longer is answered with 431.
-const MAX_HEAD: usize = 64 * 1024;
+/// Longest head of a request that is served in any case, in bytes. One that is longer by [`SIP`] or more is answered
+/// with 431, and so is every address that is too long for HTTP.
+const MAX_HEAD: usize = 60 * 1024;
+/// Most bytes read at a time: a head that has come as a whole is not measured any more.
+const SIP: usize = 4 * 1024;
 /// How long a head may take.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How much of a request that was refused before its end is read all the same, and for how long: a socket closed on
@@ -98,27 +103,25 @@ async fn accept(listener: TcpListener, router: Router, stop: CancellationToken, 
 
 async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let stream = stream.into_std()?;
-    let mut rest = TcpStream::from_std(stream.try_clone()?)?;
-    {
-        let service = TowerToHyperService::new(router);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_WITHIN)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(TcpStream::from_std(stream)?), service);
-        let mut connection = pin!(connection);
-        let outcome = tokio::select! {
-            outcome = connection.as_mut() => outcome,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.as_mut().await
-            }
-        };
-        if let Err(error) = outcome {
-            tracing::debug!(%error, "HTTP request not served");
+    let (reader, writer) = stream.into_split();
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(join(Sips(reader), writer)), TowerToHyperService::new(router));
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = stop.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "HTTP request not served");
     }
+    let (Sips(mut reader), writer) = connection.into_parts().io.into_inner().into_inner();
+    // Says that nothing more comes.
+    drop(writer);
     if stop.is_cancelled() {
         return Ok(());
     }
@@ -127,7 +130,7 @@ async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) -> io
     let drain = async {
         let mut buffer = vec![0; 16 * 1024];
         while left > 0 {
-            match rest.read(&mut buffer).await {
+            match reader.read(&mut buffer).await {
                 Ok(0) | Err(_) => break,
                 Ok(read) => left = left.saturating_sub(read as u64),
             }
@@ -135,4 +138,22 @@ async fn serve(stream: TcpStream, router: Router, stop: CancellationToken) -> io
     };
     _ = timeout(within, drain).await;
     Ok(())
+}
+
+/// Reads a little at a time.
+struct Sips(OwnedReadHalf);
+
+impl AsyncRead for Sips {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let most = SIP.min(buffer.remaining());
+        let mut sip = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut self.0).poll_read(context, &mut sip))?;
+        let read = sip.filled().len();
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
 }

@@ -1,5 +1,6 @@
 //! Which peer a client's request goes to.
 
+use waku::peers::NewPeer;
 use waku::{Multiaddr, Node, PeerId, Shard};
 
 use super::Api;
@@ -44,4 +45,12 @@ impl Api {
 /// The peer an address ends in.
 pub(super) fn peer_id_of(address: &Multiaddr) -> Option<PeerId> {
     address.to_string().rsplit_once("/p2p/")?.1.parse().ok()
+}
+
+/// Keeps a peer that was not reached on the list of peers. That it cannot be reached is found out again.
+pub(super) async fn keep(node: &Node, address: Multiaddr) {
+    let Some(peer_id) = peer_id_of(&address) else { return };
+    let peer = NewPeer::new(peer_id, [address]);
+    // A node that has stopped has no list.
+    let _ = node.peers().add([peer]).await;
 }

@@ -13,6 +13,7 @@ use getrandom::SysRng;
 use rand_core::{Rng as _, UnwrapErr};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,11 +23,11 @@ use waku::proto::store::{Direction, Status};
 use waku::store::archive::{Criteria, Entry, Page, Query, QueryError, Selection};
 use waku::{AskError, MessageHash, Multiaddr, Node, PeerId, StoreError};
 
-use super::Api;
 use super::json::MessageOut;
 use super::query::Parameters;
 use super::reply::{Refusal, Reply, json};
 use super::service_peer::{NoPeer, peer_id_of};
+use super::{ANSWER_WITHIN, Api};
 
 /// Most messages on a page.
 const MAX_PAGE: usize = 100;
@@ -216,7 +217,10 @@ async fn ask(node: &Node, peer: PeerId, asked: Asked) -> Reply {
         return Ok(found(id, &asked, Page::default()));
     }
     let limit = asked.query.limit;
-    let page = node.store().query(peer, asked.query.clone(), limit).try_next().await;
+    let mut pages = node.store().query(peer, asked.query.clone(), limit);
+    let Ok(page) = timeout(ANSWER_WITHIN, pages.try_next()).await else {
+        return Err(late());
+    };
     match page {
         Ok(page) => Ok(found(id, &asked, page.unwrap_or_default())),
         Err(StoreError::Refused { status: Status::TooManyRequests, .. }) => {
@@ -235,9 +239,7 @@ async fn ask(node: &Node, peer: PeerId, asked: Asked) -> Reply {
             error: AskError::NotReached | AskError::Unsupported | AskError::Disconnected,
             ..
         }) => Ok(unreachable(peer)),
-        Err(StoreError::Unanswered { error: AskError::Timeout, .. }) => {
-            Err(Refusal::internal("No history response received (timeout)"))
-        }
+        Err(StoreError::Unanswered { error: AskError::Timeout, .. }) => Err(late()),
         Err(StoreError::TooManyTopics { count }) => Ok(refused(
             Status::BadRequest.code(),
             format!("BAD_REQUEST: {count} content topics are too many"),
@@ -281,6 +283,10 @@ fn refused(status_code: u32, status_desc: String) -> Response {
 
 fn unreachable(peer: PeerId) -> Response {
     refused(504, format!("PEER_DIAL_FAILURE: {peer}"))
+}
+
+fn late() -> Refusal {
+    Refusal::internal("No history response received (timeout)")
 }
 
 fn request_id() -> String {
