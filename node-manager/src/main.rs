@@ -55,7 +55,8 @@ fn report(failure: &Failure, logs_json: bool) -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
-        Command::Demo(args) => demo::run(&args).await,
+        // It holds a node's whole configuration.
+        Command::Demo(args) => Box::pin(demo::run(&args)).await,
         Command::Pair(args) => pair::host(&global, args).await,
         Command::App(AppCommand::Pair(args)) => pair::app(&global, args).await,
         Command::App(AppCommand::Digits(args)) => peers::digits(&global, args).await,

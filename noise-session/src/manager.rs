@@ -147,22 +147,17 @@ impl Manager {
     /// # Errors
     /// [`SendError`]; nothing is sent then.
     pub fn send(&mut self, now: Now, plaintext: &[u8], wants_answer: bool) -> Result<u64, SendError> {
-        let (session, sealed) = self.seal_in_session(now, plaintext, wants_answer)?;
+        let (session, sealed) = self.seal(now, plaintext, wants_answer)?;
         let Sealed { index, payload } = sealed;
         self.outputs.push_back(Output::Transmit { place: Place::Session(session), payload });
         Ok(index)
     }
 
-    /// Seals a message in the current session for the caller to transmit, as often as is needed: the other party takes
-    /// it once.
+    /// As [`Manager::send`], but for the caller to transmit, as often as is needed: the other party takes it once.
     ///
     /// # Errors
     /// [`SendError`]; nothing is sealed then.
-    pub fn seal(&mut self, now: Now, plaintext: &[u8]) -> Result<(SessionId, Sealed), SendError> {
-        self.seal_in_session(now, plaintext, false)
-    }
-
-    fn seal_in_session(
+    pub fn seal(
         &mut self,
         now: Now,
         plaintext: &[u8],

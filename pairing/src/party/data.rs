@@ -71,7 +71,7 @@ impl Party {
         if !peer.record.is_confirmed() {
             return Err(DataError::NotConfirmed);
         }
-        let (session, sealed) = peer.sessions.seal(now, plaintext)?;
+        let (session, sealed) = peer.sessions.seal(now, plaintext, false)?;
         let topic = peer.topic_of(now, Place::Session(session));
         let sent = Sent { session, index: sealed.index, payload: sealed.payload, is_kept };
         self.outbox.publish_data(pairing, topic, sent.payload.clone(), is_kept);

@@ -146,7 +146,7 @@ impl World {
                 Output::Subscribe(topic) => self.topics.push(topic),
                 Output::Unsubscribe(topic) => self.topics.retain(|known| *known != topic),
                 Output::Publish { payload, .. } => self.said.push(payload),
-                Output::Save(_) | Output::Event(_) => {}
+                Output::Save(_) | Output::Event(_) | Output::Data(_) => {}
             }
         }
     }

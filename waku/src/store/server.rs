@@ -37,8 +37,10 @@ impl Refusal {
 impl From<&QueryError> for Refusal {
     fn from(error: &QueryError) -> Self {
         match error {
+            // The words are nwaku's, which tools look for.
             QueryError::UnknownCursor { .. } => {
-                Self { status: Status::BadResponse, reason: format!("archive error: {error}") }
+                let reason = "BAD_RESPONSE: archive error: DRIVER_ERROR: cursor not found".to_owned();
+                Self { status: Status::BadResponse, reason }
             }
             QueryError::Archive(_) => Self::archive_failed(),
         }
@@ -280,7 +282,7 @@ mod tests {
         let unknown = QueryError::UnknownCursor { cursor: [7; 32].into() };
         let response = answer("an id".to_owned(), Err(Refusal::from(&unknown)));
         assert_eq!((response.request_id.as_str(), response.status), ("an id", Status::BadResponse));
-        assert!(response.status_desc.starts_with("archive error: the cursor 0707"), "{response:?}");
+        assert!(response.status_desc.ends_with("DRIVER_ERROR: cursor not found"), "{response:?}");
         let failed = QueryError::Archive(super::super::archive::ArchiveError::Storage("/a/path".into()));
         let response = answer(String::new(), Err(Refusal::from(&failed)));
         assert_eq!(response.status, Status::BadResponse);

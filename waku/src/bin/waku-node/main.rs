@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         }
     };
     drop(sources);
+    raise_file_limit();
     let level = start_log(options.log);
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -74,6 +75,20 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
+    }
+}
+
+/// Connections take file descriptors, and systems begin with few.
+fn raise_file_limit() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if current != maximum
+            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        {
+            tracing::warn!(%error, "the limit of open files stays low");
+        }
     }
 }
 
