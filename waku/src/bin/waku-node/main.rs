@@ -134,6 +134,8 @@ struct Running {
     metrics: Option<Server>,
     discovery: Option<Arc<Discovery>>,
     tasks: JoinSet<()>,
+    /// The node is on these topics for as long as they are kept.
+    _topics: Arc<Topics>,
 }
 
 impl Running {
@@ -216,7 +218,7 @@ impl Running {
             tasks.spawn(resume::resume(node.clone(), store, kept_since));
         }
         figures.follow(&node, options, discovery.clone(), &mut tasks);
-        let mut running = Self { node, rest: server, metrics, discovery, tasks };
+        let mut running = Self { node, rest: server, metrics, discovery, tasks, _topics: topics };
         running.keep_record(recorder, about_view, first.shards);
         for address in running.node.listen_addresses() {
             tracing::info!(%address, "listening");
