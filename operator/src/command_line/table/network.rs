@@ -99,7 +99,7 @@ pub(super) const ADDRESSES: &[Flag] = &[
         "dns-addrs-name-server",
         Kind::Ip,
         &["1.1.1.1", "1.0.0.1"],
-        "DNS server for names of nodes and lists of them",
+        "DNS server for lists of nodes and, if given, for names of nodes",
     )
     .repeated(),
 ];
