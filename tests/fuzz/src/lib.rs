@@ -9,6 +9,7 @@ pub mod dns_tree;
 pub mod enr;
 pub mod frames;
 pub mod framing;
+pub mod gateway;
 pub mod hello;
 pub mod manager;
 pub mod message;
@@ -25,12 +26,13 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("code", code::run),
     ("dns_tree", dns_tree::run),
     ("enr", enr::run),
     ("frames", frames::run),
     ("framing", framing::run),
+    ("gateway", gateway::run),
     ("hello", hello::run),
     ("manager", manager::run),
     ("message", message::run),

@@ -8,7 +8,7 @@ use crate::assert_none;
 use crate::workspace::{FUZZ, crates, manifest};
 
 /// Every crate, and which of our crates it may name in its manifest, tests and examples included.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("proto", &[]),
     ("noise-session", &[]),
     ("pairing", &["noise-session", "proto"]),
@@ -16,14 +16,25 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("archive", &["proto"]),
     ("discovery", &["proto"]),
     ("operator", &[]),
+    ("gateway", &[]),
     ("waku", &["archive", "discovery", "operator", "proto"]),
     ("node-manager", &["noise-session", "pairing", "proto", "waku"]),
     (
         "tests",
-        &["archive", "discovery", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"],
+        &[
+            "archive",
+            "discovery",
+            "gateway",
+            "node-manager",
+            "noise-session",
+            "pairing",
+            "payload",
+            "proto",
+            "waku",
+        ],
     ),
     ("interop", &["discovery", "node-manager", "noise-session", "pairing", "payload", "waku"]),
-    (FUZZ, &["archive", "discovery", "noise-session", "pairing", "payload", "proto"]),
+    (FUZZ, &["archive", "discovery", "gateway", "noise-session", "pairing", "payload", "proto"]),
 ];
 
 /// The dependencies of a manifest by section, those for one platform only included.
