@@ -8,11 +8,12 @@ use crate::assert_none;
 use crate::workspace::{FUZZ, crates, manifest};
 
 /// Every crate, and which of our crates it may name in its manifest, tests and examples included.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("proto", &[]),
     ("noise-session", &[]),
     ("pairing", &["noise-session", "proto"]),
     ("payload", &[]),
+    ("tunnel", &["noise-session"]),
     ("archive", &["proto"]),
     ("discovery", &["proto"]),
     ("operator", &[]),
@@ -20,10 +21,20 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("node-manager", &["noise-session", "pairing", "proto", "waku"]),
     (
         "tests",
-        &["archive", "discovery", "node-manager", "noise-session", "pairing", "payload", "proto", "waku"],
+        &[
+            "archive",
+            "discovery",
+            "node-manager",
+            "noise-session",
+            "pairing",
+            "payload",
+            "proto",
+            "tunnel",
+            "waku",
+        ],
     ),
     ("interop", &["discovery", "node-manager", "noise-session", "pairing", "payload", "waku"]),
-    (FUZZ, &["archive", "discovery", "noise-session", "pairing", "payload", "proto"]),
+    (FUZZ, &["archive", "discovery", "noise-session", "pairing", "payload", "proto", "tunnel"]),
 ];
 
 /// The dependencies of a manifest by section, those for one platform only included.
