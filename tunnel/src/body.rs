@@ -43,11 +43,6 @@ impl Encoder {
         Self { encoding, waiting: BytesMut::new() }
     }
 
-    /// How the body is encoded.
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
-    }
-
     /// Bytes that were taken in and wait for the rest of their piece.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

@@ -36,6 +36,8 @@ pub struct Envelope {
     pub ack: Option<Ack>,
     /// The sender's process; zero in an envelope that is the pairing's.
     pub epoch: u64,
+    /// The process it is for, or zero where the sender does not know it yet.
+    pub to: u64,
 }
 
 /// One thing said.
@@ -255,7 +257,7 @@ mod tests {
     #[test]
     fn reads_what_it_wrote() {
         let ack = Ack { largest: 9, received: vec![(8, 9), (0, 6)], delay_ms: 300, window: 1 << 20 };
-        let envelope = Envelope { frames: every_frame(), ack: Some(ack), epoch: 5 };
+        let envelope = Envelope { frames: every_frame(), ack: Some(ack), epoch: 5, to: 6 };
         assert!(Envelope::decode(&envelope.encode()) == Ok(envelope));
     }
 

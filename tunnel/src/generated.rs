@@ -14,6 +14,9 @@ pub struct Envelope {
     /// Random, drawn when the sender's process began: another one means that it has lost its streams.
     #[prost(fixed64, tag = "4")]
     pub epoch: u64,
+    /// The receiver's, where it is known: what is for an earlier process of it means nothing to this one.
+    #[prost(fixed64, tag = "5")]
+    pub to: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]

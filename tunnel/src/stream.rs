@@ -9,8 +9,10 @@ use waku_noise_session::time::Instant;
 use crate::frame::Frame;
 use crate::request::{Kind, Priority, StreamId};
 use events::{Inbox, Outbox};
+pub use events::{MAX_EVENT, MAX_WAITING, Notice};
 use receive::Receive;
 use send::Send;
+pub use send::{LINGER, SEGMENT};
 
 /// How far ahead of its reader a body may be, in bytes (spec: credit of a stream).
 pub const WINDOW: u64 = 256 * 1024;
@@ -151,7 +153,7 @@ impl Stream {
     /// Whether there is something for the caller to read.
     pub(crate) fn is_readable(&self) -> bool {
         match &self.inbox {
-            Some(inbox) => inbox.is_ready(),
+            Some(inbox) => inbox.is_ready() || self.receive.is_readable(),
             None => self.receive.is_readable(),
         }
     }

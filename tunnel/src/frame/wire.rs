@@ -26,6 +26,7 @@ pub(super) fn encode(envelope: &Envelope) -> Vec<u8> {
         ack: envelope.ack.as_ref().map(ack_to_wire),
         pad: Bytes::new(),
         epoch: envelope.epoch,
+        to: envelope.to,
     }
     .encode_to_vec()
 }
@@ -53,6 +54,7 @@ pub(super) fn decode(plaintext: &[u8]) -> Result<Envelope, DecodeError> {
         frames: kinds.map(from_wire).collect::<Result<_, _>>()?,
         ack: envelope.ack.map(ack_from_wire).transpose()?,
         epoch: envelope.epoch,
+        to: envelope.to,
     })
 }
 

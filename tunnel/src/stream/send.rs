@@ -61,10 +61,6 @@ impl Send {
         self.encoder = Encoder::new(encoding);
     }
 
-    pub(crate) fn encoding(&self) -> Encoding {
-        self.encoder.encoding()
-    }
-
     /// How many bytes the caller may write.
     pub(crate) fn room(&self) -> usize {
         if self.fin == Fin::Open { BUFFER.saturating_sub(self.buffered()) } else { 0 }
@@ -97,6 +93,18 @@ impl Send {
         self.pending.insert(before..self.end());
         if !bytes.is_empty() {
             self.since.get_or_insert(now);
+        }
+    }
+
+    /// The stream begins: its beginning waits a little for what follows.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// The stream's beginning was sent, with or without something of the body.
+    pub(crate) fn begin_sent(&mut self) {
+        if self.pending.is_empty() && self.encoder.waiting() == 0 {
+            self.since = None;
         }
     }
 
