@@ -396,14 +396,19 @@ impl Connection {
         Ok(())
     }
 
-    /// The other side's process is another one: it knows nothing of any stream.
+    /// The other side's process is another one: it knows nothing of any stream. What was first sent on this session was
+    /// for the earlier process and did nothing; it is sent anew.
     fn peer_restarted(&mut self) {
         for (id, _) in self.flight.drain() {
             self.outputs.push_back(Transmit::Forget(id));
         }
         self.resets.clear();
         for id in self.streams.keys().copied().collect::<Vec<_>>() {
-            self.end(id, Err(Reason::Restarted));
+            let never_arrived = |stream: &Stream| stream.first_sent.is_none_or(|at| Some(at) == self.session);
+            match self.streams.get_mut(&id) {
+                Some(stream) if self.config.side.opens(id) && never_arrived(stream) => stream.start_over(),
+                _ => self.end(id, Err(Reason::Restarted)),
+            }
         }
         self.generation = self.generation.wrapping_add(1);
         self.begun = Ranges::default();

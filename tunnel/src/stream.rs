@@ -54,6 +54,8 @@ pub(crate) struct Stream {
     pub(crate) receive: Receive,
     pub(crate) outbox: Option<Outbox>,
     pub(crate) inbox: Option<Inbox>,
+    /// The session on which its beginning was first sent.
+    pub(crate) first_sent: Option<u64>,
     /// Whether the other side's `Open` or `Head` is here and was handed out.
     pub(crate) met: bool,
     /// Whether the caller was told that there is something to read, and has not read yet.
@@ -75,6 +77,7 @@ impl Stream {
             receive: Receive::default(),
             outbox: None,
             inbox: None,
+            first_sent: None,
             met: false,
             told_readable: false,
             wants_room: false,
@@ -99,6 +102,12 @@ impl Stream {
         if let Lead::Known { pending, .. } = &mut self.lead {
             *pending = to_send;
         }
+    }
+
+    /// Nothing of it has arrived anywhere: it is sent from its beginning.
+    pub(crate) fn start_over(&mut self) {
+        self.mark_lead(true);
+        self.send.start_over();
     }
 
     /// Whether our half may speak at all: its beginning is known.

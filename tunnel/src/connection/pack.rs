@@ -145,6 +145,7 @@ impl Connection {
                 && cargo.push(frame, Item::Lead(id))
             {
                 stream.mark_lead(false);
+                stream.first_sent = stream.first_sent.or(self.session);
                 stream.send.begin_sent();
             }
             if stream.credit_is_due() && cargo.room() > 0 {

@@ -206,6 +206,11 @@ impl Send {
         arrived > 0
     }
 
+    /// All of it has to be sent again, of which nothing has arrived.
+    pub(crate) fn start_over(&mut self) {
+        self.lost(self.base..self.end(), true);
+    }
+
     /// A part has to be sent again.
     pub(crate) fn lost(&mut self, range: Range<u64>, fin: bool) {
         if fin && self.fin == Fin::Sent {

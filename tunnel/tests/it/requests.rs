@@ -137,7 +137,7 @@ fn bodies_go_both_ways_whole_and_compressed() {
 #[test]
 fn a_reader_that_does_not_read_stops_the_writer() {
     let mut world = World::calm();
-    let handle = world.open(Request::new("GET", "/large"));
+    let handle = world.open(Request { timeout: Some(HOUR), ..Request::new("GET", "/large") });
     let (stream, _) = world.requested();
     let now = world.instant();
     let manager = &mut world.nodes[MANAGER].tunnel;
@@ -175,7 +175,7 @@ fn a_request_that_nobody_hears_ends_as_unreachable() {
     world.weather.loss = 100;
     let handle = world.open(Request { timeout: Some(HOUR), ..Request::new("GET", "/") });
     assert_eq!(world.ended(APP, handle), Err(Reason::Unreachable));
-    assert_eq!((world.now.as_secs(), world.messages()), (93, [5, 0]), "five tries, and no store has it");
+    assert_eq!((world.now.as_secs(), world.messages()), (93, [6, 0]), "five tries, and that it is cancelled");
 }
 
 #[test]
@@ -310,6 +310,7 @@ fn after_a_crash_nobody_knows_and_it_is_not_run_again() {
     let mut world = World::calm();
     let first = world.open(post());
     world.requested();
+    world.run(Duration::from_secs(5));
     world.restart(MANAGER);
     world.renew();
     let second = world.open(post());
