@@ -118,7 +118,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`BadBody`]; the body is of no use then.
-    pub fn next(&mut self) -> Result<Option<Bytes>, BadBody> {
+    pub fn read(&mut self) -> Result<Option<Bytes>, BadBody> {
         if self.encoding == Encoding::Identity {
             let next = self.waiting.pop_front();
             self.waiting_len -= next.as_ref().map_or(0, Bytes::len);
@@ -166,26 +166,26 @@ impl Decoder {
     }
 }
 
-/// Decodes one frame block by block, each at most 128 KiB, so that no more than one block is decoded beyond the limit.
+/// Decodes one frame block by block, each at most 128 KiB, so that no more than one block is plain beyond the limit.
 fn decode_frame(frame: &[u8], limit: usize) -> Result<Vec<u8>, BadBody> {
     let mut source = frame;
     let mut decoder = FrameDecoder::new();
     decoder.set_max_window_size(MAX_WINDOW);
     decoder.init(&mut source).map_err(|_| BadBody)?;
-    let mut decoded = Vec::new();
+    let mut plain = Vec::new();
     while !decoder.is_finished() {
         decoder.decode_blocks(&mut source, BlockDecodingStrategy::UptoBlocks(1)).map_err(|_| BadBody)?;
-        decoded.extend(decoder.collect().unwrap_or_default());
+        plain.extend(decoder.collect().unwrap_or_default());
         // While a frame is not finished its decoder keeps back what may still be referred to.
-        if decoded.len() > limit {
+        if plain.len() > limit {
             return Err(BadBody);
         }
     }
-    decoded.extend(decoder.collect().unwrap_or_default());
-    if decoded.len() > limit || !source.is_empty() {
+    plain.extend(decoder.collect().unwrap_or_default());
+    if plain.len() > limit || !source.is_empty() {
         return Err(BadBody);
     }
-    Ok(decoded)
+    Ok(plain)
 }
 
 #[cfg(test)]
@@ -196,9 +196,9 @@ mod tests {
     use super::*;
 
     fn encode(body: &[u8]) -> BytesMut {
-        let (mut encoder, mut encoded) = (Encoder::new(Encoding::Zstd), BytesMut::new());
-        encoder.write(body, &mut encoded);
-        encoder.flush(&mut encoded);
+        let (mut writer, mut encoded) = (Encoder::new(Encoding::Zstd), BytesMut::new());
+        writer.write(body, &mut encoded);
+        writer.flush(&mut encoded);
         encoded
     }
 
@@ -207,7 +207,7 @@ mod tests {
         for part in encoded.chunks(at_once) {
             decoder.push(Bytes::copy_from_slice(part));
             while decoder.is_ready() {
-                body.extend(decoder.next()?.ok_or(BadBody)?);
+                body.extend(decoder.read()?.ok_or(BadBody)?);
             }
         }
         if decoder.waiting() == 0 { Ok(body) } else { Err(BadBody) }
@@ -232,10 +232,10 @@ mod tests {
 
     #[test]
     fn pieces_go_as_soon_as_they_are_told_to() {
-        let (mut encoder, mut encoded) = (Encoder::new(Encoding::Zstd), BytesMut::new());
-        encoder.write(b"first", &mut encoded);
-        assert_eq!((encoded.len(), encoder.waiting()), (0, 5));
-        encoder.flush(&mut encoded);
+        let (mut writer, mut encoded) = (Encoder::new(Encoding::Zstd), BytesMut::new());
+        writer.write(b"first", &mut encoded);
+        assert_eq!((encoded.len(), writer.waiting()), (0, 5));
+        writer.flush(&mut encoded);
         assert_eq!(decode(&encoded, 3), Ok(b"first".to_vec()));
     }
 
@@ -269,7 +269,7 @@ mod tests {
         let mut decoder = Decoder::new(Encoding::Zstd);
         decoder.push(Bytes::from_static(&[0xff; 4]));
         assert!(decoder.is_ready());
-        assert_eq!(decoder.next(), Err(BadBody));
+        assert_eq!(decoder.read(), Err(BadBody));
     }
 
     #[test]

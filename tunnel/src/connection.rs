@@ -29,6 +29,8 @@
 
 mod client;
 mod deliver;
+mod due;
+mod output;
 mod pack;
 mod queue;
 mod server;
@@ -36,21 +38,21 @@ mod server;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
 use waku_noise_session::time::{Instant, Now, UnixTime};
 
 use crate::arrivals::Arrivals;
 use crate::budget::{Budget, Class};
 pub use crate::flight::PacketId;
-use crate::flight::{Flight, Item, Overdue, Packet};
+use crate::flight::{Flight, Item, Packet};
 use crate::frame::{DecodeError, Envelope, Frame};
 use crate::once::{Change, Once, Record};
 use crate::ranges::Ranges;
-use crate::request::{Code, Header, Key, Kind, Pace, Reason, Side, StreamId};
+use crate::request::{Code, Reason, StreamId};
 use crate::rtt::Rtt;
 use crate::stream::send::SEGMENT;
 use crate::stream::{Handle, Lead, Stream};
 pub use client::{MAX_ACTIVE, OpenError};
+pub use output::{Config, Counters, Event, Incoming, Read, StreamError, Transmit};
 pub use pack::MAX_PACKED;
 use queue::Queue;
 pub use queue::{MAX_QUEUED, MAX_QUEUED_BYTES};
@@ -61,153 +63,6 @@ pub use server::{IDLE, MAX_INCOMING, NotifyError};
 pub const SESSION_WINDOW: u32 = 1024 * 1024;
 /// Resets that wait to be sent; of more the oldest is dropped and counted.
 const MAX_RESETS: usize = 1024;
-
-/// What a tunnel is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// Which side this is.
-    pub side: Side,
-    /// Random for each process, not zero: how the other side sees that this one began anew.
-    pub epoch: u64,
-    /// Whether a store can be asked for lost messages.
-    pub has_store: bool,
-    /// How far the two clocks may be apart, for what comes too late.
-    pub clock_skew: Duration,
-}
-
-impl Config {
-    /// With a store, and clocks as far apart as stores let them be: 20 seconds.
-    pub fn new(side: Side, epoch: u64) -> Self {
-        Self { side, epoch, has_store: true, clock_skew: Duration::from_secs(20) }
-    }
-}
-
-/// What the caller has to do with messages.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Transmit {
-    /// Seal this on the current session and publish it, then call [`Connection::sealed`], or else
-    /// [`Connection::seal_failed`].
-    Send {
-        /// Its name, where it is to arrive: keep its ciphertext. Without one it is never repeated.
-        packet: Option<PacketId>,
-        /// What to seal.
-        plaintext: Vec<u8>,
-        /// Whether no store need keep it.
-        ephemeral: bool,
-    },
-    /// Publish the same ciphertext again, with another timestamp.
-    Repeat(PacketId),
-    /// Look the message up in a store by its hash, and call [`Connection::store_answered`].
-    AskStore(PacketId),
-    /// Its ciphertext is needed no more.
-    Forget(PacketId),
-}
-
-/// What happened.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The answer to a request of ours has begun.
-    Answered {
-        /// Which.
-        stream: Handle,
-        /// As in HTTP.
-        status: u16,
-        /// In their order.
-        headers: Vec<Header>,
-    },
-    /// Call [`Connection::read`], or [`Connection::notice`], until there is nothing more.
-    Readable(Handle),
-    /// There is room to write again.
-    Writable(Handle),
-    /// A request of the other side, to be answered or rejected.
-    Requested {
-        /// Which.
-        stream: Handle,
-        /// What it wants.
-        request: Incoming,
-    },
-    /// A stream is over, once for each that was opened or requested: complete, or for a reason.
-    Ended {
-        /// Which.
-        stream: Handle,
-        /// How.
-        outcome: Result<(), Reason>,
-    },
-    /// Make these durable, all or none, in the order of such events; then call [`Connection::saved`].
-    Save {
-        /// Names it.
-        ticket: u64,
-        /// What to change, among this peer's.
-        changes: Vec<Change>,
-    },
-    /// The other side said that it closes; its streams have ended.
-    Closed,
-}
-
-/// A request of the other side.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Incoming {
-    /// What it is.
-    pub kind: Kind,
-    /// Such as `GET`.
-    pub method: String,
-    /// With its query.
-    pub path: String,
-    /// In their order.
-    pub headers: Vec<Header>,
-    /// With one it is not handed out a second time.
-    pub key: Option<Key>,
-    /// How long the body is, where that is known.
-    pub body_len: Option<u64>,
-    /// Of a subscription.
-    pub pace: Pace,
-}
-
-/// What was counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Messages made, without repetitions.
-    pub sent: u64,
-    /// Of those: acknowledgements alone.
-    pub bare_acks: u64,
-    /// Messages sent again.
-    pub repeated: u64,
-    /// Messages given up.
-    pub given_up: u64,
-    /// Messages that could not be read.
-    pub malformed: u64,
-    /// Messages for another process, or from an earlier one.
-    pub stale: u64,
-    /// Resets dropped because too many waited.
-    pub resets_dropped: u64,
-    /// Saves that failed.
-    pub saves_failed: u64,
-}
-
-/// What reading gives.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Read {
-    /// The next bytes.
-    Bytes(Bytes),
-    /// There are none yet; [`Event::Readable`] tells when.
-    Blocked,
-    /// There are none any more.
-    End,
-}
-
-/// A stream cannot be written to, or answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StreamError {
-    /// It has ended, or is unknown.
-    #[error("the stream is over")]
-    Gone,
-    /// It was finished, or its answer was not begun, or begun twice.
-    #[error("the stream does not wait for that")]
-    OutOfTurn,
-    /// A status or headers that cannot be sent.
-    #[error("the head is not valid")]
-    Invalid,
-}
 
 /// The tunnel to one peer, for as long as the process lives.
 pub struct Connection {
@@ -469,76 +324,6 @@ impl Connection {
         self.next_save += 1;
         self.saves.insert(ticket, after);
         self.events.push_back(Event::Save { ticket, changes });
-    }
-
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Now) {
-        for (id, _, overdue) in self.flight.overdue(now.instant, self.config.has_store) {
-            let is_stale = self.flight.items(id).iter().all(|item| self.is_stale(item));
-            match overdue {
-                _ if is_stale => self.forget(id),
-                // Repeated when the budget allows.
-                Overdue::Repeat => {}
-                Overdue::AskStore => {
-                    self.flight.asked(now.instant, id);
-                    self.outputs.push_back(Transmit::AskStore(id));
-                }
-                Overdue::GiveUp => self.give_up(id),
-            }
-        }
-        let over = |stream: &&Stream| stream.deadline.is_some_and(|at| at <= now.instant);
-        for id in self.streams.values().filter(over).map(|stream| stream.handle.id).collect::<Vec<_>>() {
-            if self.config.side.opens(id) {
-                self.break_off(id, Reason::Timeout, Code::Cancelled);
-            } else {
-                self.break_off(id, Reason::Timeout, Code::Idle);
-            }
-        }
-        while let Some(queued) = self.queue.pop_expired(now.instant) {
-            let outcome = Err(Reason::Timeout);
-            self.events.push_back(Event::Ended { stream: queued.handle, outcome });
-        }
-        let forgotten = self.once.forget(now.instant);
-        if !forgotten.is_empty() {
-            self.save(forgotten, After::Nothing);
-        }
-    }
-
-    /// Whether nobody waits for it to arrive any more.
-    fn is_stale(&self, item: &Item) -> bool {
-        match item {
-            Item::Lead(id)
-            | Item::Credit(id)
-            | Item::Data { stream: id, .. }
-            | Item::Event { stream: id, .. } => !self.streams.contains_key(id),
-            Item::Reset { .. } | Item::Close => false,
-        }
-    }
-
-    fn forget(&mut self, id: PacketId) {
-        if self.flight.remove(id).is_some() {
-            self.outputs.push_back(Transmit::Forget(id));
-        }
-    }
-
-    /// The other side did not get it, and will not: what depends on it has failed.
-    fn give_up(&mut self, id: PacketId) {
-        let Some(packet) = self.flight.remove(id) else { return };
-        self.outputs.push_back(Transmit::Forget(id));
-        self.counters.given_up += 1;
-        for item in packet.items {
-            let (Item::Lead(id)
-            | Item::Credit(id)
-            | Item::Data { stream: id, .. }
-            | Item::Event { stream: id, .. }) = item
-            else {
-                continue;
-            };
-            if self.streams.contains_key(&id) {
-                let code = if self.config.side.opens(id) { Code::Cancelled } else { Code::Failed };
-                self.break_off(id, Reason::Unreachable, code);
-            }
-        }
     }
 
     /// When to call [`Self::handle_timeout`] and [`Self::poll_transmit`] next. Ask it after

@@ -131,7 +131,8 @@ impl Once {
     /// Forgets those whose day is over.
     pub(crate) fn forget(&mut self, now: Instant) -> Vec<Change> {
         let mut forgotten = Vec::new();
-        while let Some((_, key)) = self.ages.pop_front_if(|(at, _)| *at <= now) {
+        while let Some((_, key)) = self.ages.front().copied().filter(|(at, _)| *at <= now) {
+            self.ages.pop_front();
             let Some(entry) = self.entries.get(&key).filter(|entry| entry.forget_at <= now) else { continue };
             if entry.waiting.is_some() {
                 // It still runs after a day: a further one.

@@ -117,7 +117,7 @@ impl Connection {
         let id = event.stream;
         let Some(inbox) = self.streams.get_mut(&id).and_then(|stream| stream.inbox.as_mut()) else { return };
         let notice = Notice { bytes: event.bytes, missed: event.missed };
-        if inbox.accept(event.seq, notice) {
+        if inbox.accept(event.seq, &notice) {
             self.tell_readable(id);
         } else {
             self.break_off(id, Reason::Protocol, Code::Protocol);

@@ -52,7 +52,7 @@ pub(super) fn decode(plaintext: &[u8]) -> Result<Envelope, DecodeError> {
     let kinds = envelope.frames.into_iter().filter_map(|frame| frame.kind);
     Ok(Envelope {
         frames: kinds.map(from_wire).collect::<Result<_, _>>()?,
-        ack: envelope.ack.map(ack_from_wire).transpose()?,
+        ack: envelope.ack.as_ref().map(ack_from_wire).transpose()?,
         epoch: envelope.epoch,
         to: envelope.to,
     })
@@ -256,7 +256,7 @@ fn ack_to_wire(ack: &Ack) -> wire::Ack {
     }
 }
 
-fn ack_from_wire(ack: wire::Ack) -> Result<Ack, DecodeError> {
+fn ack_from_wire(ack: &wire::Ack) -> Result<Ack, DecodeError> {
     let received: Vec<_> = ack.received.iter().map(|range| (range.first, range.last)).collect();
     let newest_is_largest = received.first().is_some_and(|(_, last)| *last == ack.largest);
     let whole = received.iter().all(|(first, last)| first <= last);

@@ -114,7 +114,7 @@ impl Receive {
     /// The next bytes; `None` when they have not come, or there are none any more ([`Self::is_over`]).
     pub(crate) fn read(&mut self) -> Result<Option<Bytes>, BadBody> {
         let Some(decoder) = &mut self.decoder else { return Ok(None) };
-        let next = decoder.next()?;
+        let next = decoder.read()?;
         self.fill();
         Ok(next)
     }
@@ -242,7 +242,7 @@ mod tests {
     fn parts_that_wait_are_bounded() {
         let mut receive = plain();
         let byte = Bytes::from_static(b"a");
-        let accepted = (1..).take_while(|n| receive.accept(2 * n, &byte, false).is_ok()).count();
+        let accepted = (1..9999).take_while(|n| receive.accept(2 * n, &byte, false).is_ok()).count();
         assert_eq!(accepted, MAX_PARTS);
     }
 

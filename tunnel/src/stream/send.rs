@@ -13,8 +13,9 @@ use crate::ranges::Ranges;
 
 /// The most bytes of a body in one message.
 pub const SEGMENT: usize = 120 * 1024;
-/// How much is taken from the caller ahead of the network.
-const BUFFER: usize = 256 * 1024;
+/// How much is taken from the caller ahead of the network: a window, and the next segment, so that none is sent that is
+/// short only because the caller was not asked for more.
+const BUFFER: usize = 256 * 1024 + SEGMENT;
 /// How long a part that does not fill a message waits for more.
 pub const LINGER: Duration = Duration::from_millis(100);
 

@@ -5,6 +5,7 @@
     reason = "a test stops at the first surprise, and its fixtures are its own"
 )]
 
+mod figures;
 mod random_interaction;
 mod requests;
 mod world;

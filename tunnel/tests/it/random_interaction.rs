@@ -26,7 +26,20 @@ const TIMEOUT: Duration = Duration::from_secs(20 * 60);
 fn body_of(name: &str) -> Vec<u8> {
     let (seed, len) = name.rsplit_once('/').expect("names end with a length");
     let len: usize = len.parse().expect("names end with a length");
-    (0..).flat_map(|n: u32| format!("{seed}:{n},").into_bytes()).take(len).collect()
+    // Half of it repeats itself.
+    let mut state = seed.bytes().fold(7_u32, |state, byte| (state * 31 + u32::from(byte)) % 65_521) | 1;
+    let mut words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        [state.to_le_bytes(), *b"same"].concat()
+    });
+    let mut body = Vec::with_capacity(len + 8);
+    while body.len() < len {
+        body.extend(words.next().expect("it has no end"));
+    }
+    body.truncate(len);
+    body
 }
 
 /// A request of ours.
@@ -110,33 +123,31 @@ impl Run {
         let name = format!("/{}/{}", self.world.below(1000), self.len());
         let kind = self.world.below(10);
         let mut request = Request::new("GET", name.clone());
-        request.timeout = Some(TIMEOUT);
+        let timeout = Some(TIMEOUT);
+        request.timeout = timeout;
         request.priority = Priority::ALL[self.world.below(4) as usize];
-        request.compress = self.world.chance(50);
+        request.compress = self.world.chance(10);
         let mut name = name;
         match kind {
             0..4 => {}
             4 => {
                 let pace = Pace { min_interval_ms: self.world.below(5000), coalesce: self.world.chance(50) };
-                request = Request { timeout: Some(TIMEOUT), ..Request::subscribe("/events/0", pace) };
-                name = "/events/0".to_owned();
+                request = Request { timeout, ..Request::subscribe("/events/0", pace) };
+                name.clone_from(&request.path);
             }
             // The same once more, as an app does that was restarted or lost patience.
             5 if !self.keys.is_empty() => {
                 let at = self.world.below(u32::try_from(self.keys.len()).unwrap()) as usize;
                 let (asker, key, known, upload) = self.keys[at].clone();
                 if asker == which {
-                    request.key = Some(key);
-                    request.method = "POST".to_owned();
-                    request.path.clone_from(&known);
+                    request = Request { key: Some(key), timeout, ..Request::new("POST", known.clone()) };
                     request.body = if upload { Body::Whole(body_of(&known).into()) } else { Body::Empty };
                     name = known;
                 }
             }
             _ => {
                 let key = self.key();
-                request.method = "POST".to_owned();
-                request.key = Some(key);
+                request = Request { key: Some(key), timeout, ..Request::new("POST", name.clone()) };
                 let upload = self.world.chance(50);
                 if upload {
                     request.body = Body::Whole(body_of(&name).into());
@@ -270,7 +281,7 @@ impl Run {
         } else {
             job.answer = Some(body);
             let now = waku_noise_session::time::Instant::from_origin(self.world.now);
-            let compress = self.world.rng.next_u32().is_multiple_of(2);
+            let compress = self.world.rng.next_u32().is_multiple_of(10);
             if tunnel.answer(now, stream, Answer { compress, ..Answer::new(200) }).is_ok() {
                 self.write_answer(which, stream);
             }
@@ -348,7 +359,7 @@ impl Run {
     fn pass(&mut self, while_: Duration) {
         let until = self.world.now + while_;
         loop {
-            for (which, event) in self.world.run(until - self.world.now) {
+            for (which, event) in self.world.run(until.saturating_sub(self.world.now)) {
                 self.handle(which, event);
             }
             for which in [APP, MANAGER] {

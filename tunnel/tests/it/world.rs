@@ -212,12 +212,12 @@ impl World {
                     node.tunnel.sealed(packet, sealed.index);
                     node.ciphertexts.insert(packet, sealed.clone());
                 }
-                self.publish(which, sealed);
+                self.publish(which, &sealed);
             }
             Transmit::Repeat(packet) => {
                 let sealed = self.nodes[which].ciphertexts[&packet].clone();
                 assert_eq!(Some(sealed.session), self.nodes[which].session, "only on its own session");
-                self.publish(which, sealed);
+                self.publish(which, &sealed);
             }
             Transmit::AskStore(packet) => {
                 let sealed = &self.nodes[which].ciphertexts[&packet];
@@ -234,13 +234,14 @@ impl World {
         }
     }
 
-    fn publish(&mut self, which: usize, sealed: Sealed) {
+    fn publish(&mut self, which: usize, sealed: &Sealed) {
         let now = self.now;
         let node = &mut self.nodes[which];
         node.messages += 1;
         node.bytes += sealed.plaintext.len() as u64;
         let (messages, window) = node.rate;
-        let gained = (now - node.check.1).as_secs_f64() * f64::from(messages) / window.as_secs_f64();
+        let gained =
+            now.saturating_sub(node.check.1).as_secs_f64() * f64::from(messages) / window.as_secs_f64();
         node.check = ((node.check.0 + gained).min(f64::from(messages.max(2))) - 1.0, now);
         assert!(node.check.0 > -0.01, "more messages than the budget has");
         let copies = 1 + u32::from(self.chance(self.weather.doubled));
