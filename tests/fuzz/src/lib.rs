@@ -19,13 +19,14 @@ mod script;
 pub mod session;
 pub mod store_query;
 pub mod topics;
+pub mod tunnel_frames;
 pub mod wire;
 
 /// A target: it takes anything, and panics when a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("code", code::run),
     ("dns_tree", dns_tree::run),
     ("enr", enr::run),
@@ -40,5 +41,6 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("session", session::run),
     ("store_query", store_query::run),
     ("topics", topics::run),
+    ("tunnel_frames", tunnel_frames::run),
     ("wire", wire::run),
 ];
