@@ -57,7 +57,7 @@ pub use pack::MAX_PACKED;
 use queue::Queue;
 pub use queue::{MAX_QUEUED, MAX_QUEUED_BYTES};
 use server::{After, Running};
-pub use server::{IDLE, MAX_INCOMING, NotifyError};
+pub use server::{IDLE, MAX_INCOMING, MAX_RUNNING, NotifyError};
 
 /// Bytes of bodies that may come before earlier ones are acknowledged or read.
 pub const SESSION_WINDOW: u32 = 1024 * 1024;

@@ -104,7 +104,7 @@ impl World {
             if let Some(event) = self.tunnel.poll_event() {
                 events += 1;
                 assert!(events <= MAX_EVENTS, "one message did more than {MAX_EVENTS} things");
-                self.handle(event);
+                self.handle(&event);
             } else if let Some(transmit) = self.tunnel.poll_transmit(now, &mut self.budget) {
                 if let Transmit::Send { packet: Some(packet), .. } = transmit {
                     self.tunnel.sealed(packet, self.sent);
@@ -116,9 +116,9 @@ impl World {
         }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: &Event) {
         let now = self.now().instant;
-        match event {
+        match *event {
             Event::Save { ticket, .. } => self.tunnel.saved(now, ticket, true),
             // A stream may have ended since.
             Event::Requested { stream, .. } => {

@@ -155,7 +155,10 @@ impl Connection {
             let has_begun = !matches!(stream.lead, crate::stream::Lead::Unknown);
             if has_begun && stream.pending_lead().is_none() && data_may_go {
                 Self::load_events(now, stream, cargo);
-                while let Some(part) = stream.send.take(now, cargo.room()) {
+                // What is taken has to fit.
+                while cargo.room() > 0
+                    && let Some(part) = stream.send.take(now, cargo.room())
+                {
                     let len = part.bytes.len();
                     let range = part.offset..part.offset + len as u64;
                     let (bytes, fin) = (part.bytes, part.fin);
@@ -175,7 +178,9 @@ impl Connection {
         let id = stream.handle.id;
         let Some(outbox) = &mut stream.outbox else { return };
         let mut any = false;
-        while let Some((seq, notice)) = outbox.take(now, cargo.room()) {
+        while cargo.room() > 0
+            && let Some((seq, notice)) = outbox.take(now, cargo.room())
+        {
             let event = EventFrame { stream: id, seq, bytes: notice.bytes, missed: notice.missed };
             cargo.push(Frame::Event(event), Item::Event { stream: id, seq });
             any = true;

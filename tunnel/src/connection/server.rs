@@ -16,6 +16,8 @@ use crate::stream::{Handle, Lead, Stream};
 /// Streams of the other side at once. It has fewer under way ([`super::MAX_ACTIVE`]), but learns that one is over before
 /// this side knows that its answer has arrived.
 pub const MAX_INCOMING: usize = 96;
+/// Requests with keys that run at once, those included whose streams are over.
+pub const MAX_RUNNING: usize = 128;
 /// A request whose body stands still for so long is over.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
 
@@ -93,6 +95,10 @@ impl Connection {
             .is_some_and(|not_after| millis(now.unix) >= not_after.saturating_add(self.skew_millis()));
         match (known, is_late) {
             (None, false) => self.hand_out(handle, request),
+            (Some(Known::New(_)), false) if self.running.len() + self.saves.len() >= MAX_RUNNING => {
+                key.map(|key| self.once.undo(key));
+                self.refuse(id, Code::Busy, 0);
+            }
             (Some(Known::New(change)), false) => {
                 self.save(vec![change], After::Begin(handle, Box::new(request)));
             }

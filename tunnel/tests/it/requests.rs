@@ -457,3 +457,59 @@ fn what_is_urgent_overtakes_what_is_large() {
     assert!(world.read_all(APP, handle) == (b"here".to_vec(), Ok(())));
     assert!(world.now.saturating_sub(asked) < Duration::from_secs(15));
 }
+
+#[test]
+fn more_frames_than_a_message_has_go_in_the_next() {
+    let mut world = World::calm();
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        world.open(Request::subscribe("/events", Pace::default()));
+    }
+    while streams.len() < 4 {
+        streams.extend(world.run(MINUTE).into_iter().filter_map(|(_, event)| match event {
+            Event::Requested { stream, .. } => Some(stream),
+            _ => None,
+        }));
+    }
+    for &stream in &streams {
+        let now = world.instant();
+        world.nodes[MANAGER].tunnel.answer(now, stream, Answer::new(200)).unwrap();
+        for _ in 0..200 {
+            world.nodes[MANAGER].tunnel.notify(stream, 0, Bytes::new()).unwrap();
+        }
+    }
+    let mut heard = 0;
+    while heard < 800 {
+        let happened = world.run(MINUTE);
+        assert!(!happened.is_empty(), "only {heard} of 800 events came");
+        for (which, event) in happened {
+            if let Event::Readable(stream) = event {
+                let tunnel = &mut world.nodes[which].tunnel;
+                heard += std::iter::from_fn(|| tunnel.notice(stream)).count();
+            }
+        }
+    }
+    for &stream in &streams {
+        world.nodes[MANAGER].tunnel.reject(stream, Code::Ended);
+    }
+    assert!(world.nodes[MANAGER].messages <= 6);
+}
+
+#[test]
+fn requests_that_nobody_answers_are_bounded_over_restarts_of_the_other_side() {
+    let mut world = World::calm();
+    let mut handed_out = 0;
+    for round in 0..8_u8 {
+        for n in 0..30_u8 {
+            let key = Some(Key([round * 30 + n; 16]));
+            world.open(Request { key, timeout: Some(HOUR), ..Request::new("POST", "/wait") });
+        }
+        for _ in 0..20 {
+            let requested = |(_, event): &(usize, Event)| matches!(event, Event::Requested { .. });
+            handed_out += world.run(Duration::from_secs(1)).iter().filter(|event| requested(event)).count();
+        }
+        world.restart(APP);
+        world.renew();
+    }
+    assert_eq!(handed_out, waku_tunnel::connection::MAX_RUNNING);
+}
