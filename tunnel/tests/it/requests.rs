@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use waku_tunnel::connection::{Event, Incoming, MAX_QUEUED, OpenError, Read};
+use waku_tunnel::connection::{Event, Incoming, MAX_QUEUED, OpenError, Read, StreamError};
+use waku_tunnel::frame::{Data, Encoding, Envelope, Frame, Head};
 use waku_tunnel::request::{Answer, Body, Code, Key, Kind, Pace, Reason, Request};
 use waku_tunnel::stream::Handle;
 
@@ -512,4 +513,89 @@ fn requests_that_nobody_answers_are_bounded_over_restarts_of_the_other_side() {
         world.renew();
     }
     assert_eq!(handed_out, waku_tunnel::connection::MAX_RUNNING);
+}
+
+#[test]
+fn a_body_can_be_written_by_and_by() {
+    let mut world = World::calm();
+    let handle = world.open(Request { body: Body::Streamed(None), timeout: Some(HOUR), ..post() });
+    let now = world.instant();
+    assert_eq!(world.nodes[APP].tunnel.write(now, handle, b"too early"), Ok(0));
+    let (mut written, mut read, mut server) = (0, 0, None);
+    while read < 1_000_000 {
+        let happened = world.run(MINUTE);
+        assert!(!happened.is_empty(), "it stopped at {read} of {written} bytes");
+        for (which, event) in happened {
+            match event {
+                Event::Writable(stream) if which == APP => {
+                    let now = world.instant();
+                    let app = &mut world.nodes[APP].tunnel;
+                    written += app.write(now, stream, &vec![1; 1_000_000 - written]).unwrap();
+                    if written == 1_000_000 {
+                        app.finish(stream).unwrap();
+                        assert_eq!(app.write(now, stream, b"more"), Err(StreamError::OutOfTurn));
+                    }
+                }
+                Event::Requested { stream, .. } => server = Some(stream),
+                Event::Readable(stream) if which == MANAGER => {
+                    while let Read::Bytes(bytes) = world.nodes[MANAGER].tunnel.read(stream) {
+                        read += bytes.len();
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let stream = server.expect("it was handed out before its body was there");
+    assert!(world.nodes[MANAGER].tunnel.read(stream) == Read::End);
+    world.answer(stream, b"");
+    assert_eq!(world.ended(APP, handle), Ok(()));
+}
+
+/// Says something to the app that an honest manager would not.
+fn say(world: &mut World, frames: Vec<Frame>) {
+    let now = world.now(APP);
+    let plaintext = Envelope { frames, ack: None, epoch: 2, to: 0 }.encode();
+    let session = world.nodes[APP].session.unwrap();
+    world.nodes[APP].tunnel.handle_plaintext(now, session, 100, &plaintext).unwrap();
+}
+
+#[test]
+fn an_answer_that_cannot_be_decoded_ends_its_request_alone() {
+    let mut world = World::calm();
+    let bad = world.open(Request::new("GET", "/bad"));
+    let good = world.open(Request::new("GET", "/good"));
+    world.run(MINUTE);
+    let head = Head { stream: bad.id(), status: 200, headers: Vec::new(), encoding: Encoding::Zstd };
+    let bytes = Bytes::from_static(&[4, 0, 0, 0, 1, 2, 3, 4]);
+    let data = Data { stream: bad.id(), offset: 0, bytes, fin: true };
+    say(&mut world, vec![Frame::Head(head), Frame::Data(data)]);
+    assert!(world.nodes[APP].tunnel.read(bad) == Read::End);
+    assert_eq!(world.ended(APP, bad), Err(Reason::BadBody));
+    let head = Head { stream: good.id(), status: 204, headers: Vec::new(), encoding: Encoding::Identity };
+    let data = Data { stream: good.id(), offset: 0, bytes: Bytes::new(), fin: true };
+    say(&mut world, vec![Frame::Head(head), Frame::Data(data)]);
+    assert_eq!(world.ended(APP, good), Ok(()));
+}
+
+#[test]
+fn a_peer_that_sends_more_than_it_may_loses_the_stream() {
+    let mut world = World::calm();
+    let handle = world.open(Request::new("GET", "/"));
+    world.run(MINUTE);
+    let bytes = Bytes::from_static(b"far ahead");
+    let data = Data { stream: handle.id(), offset: 10_000_000, bytes, fin: false };
+    say(&mut world, vec![Frame::Data(data)]);
+    assert_eq!(world.ended(APP, handle), Err(Reason::Protocol));
+}
+
+#[test]
+fn what_cannot_be_read_is_counted_and_not_acknowledged() {
+    let mut world = World::calm();
+    let now = world.now(APP);
+    let app = &mut world.nodes[APP].tunnel;
+    assert!(app.handle_plaintext(now, 1, 0, &[0xff; 9]).is_err());
+    assert_eq!(app.counters().malformed, 1);
+    assert!(world.run(MINUTE).is_empty());
+    assert_eq!(world.messages(), [0, 0]);
 }
