@@ -9,7 +9,7 @@ const HEADER: &str = "// Generated from the .proto files; change those and run\n
      // `cargo run -p waku-tests --bin generate`.\n";
 
 /// The crates with protobuf: `{crate}/protos/*.proto` becomes `{crate}/src/generated.rs`.
-pub const CRATES: [&str; 2] = ["proto", "pairing"];
+pub const CRATES: [&str; 3] = ["proto", "pairing", "tunnel"];
 
 /// Where a crate's generated source lives.
 pub fn generated_path(workspace: &Path, name: &str) -> PathBuf {
@@ -30,6 +30,8 @@ pub fn generate(workspace: &Path, name: &str) -> Result<String> {
     match name {
         // Payloads are shared, not copied.
         "proto" => _ = config.bytes(["."]),
+        // What is carried is nobody's to print.
+        "tunnel" => _ = config.bytes(["."]).skip_debug(["."]),
         _ => hide_secrets(&mut config),
     }
     config.out_dir(out.path()).compile_fds(descriptors)?;

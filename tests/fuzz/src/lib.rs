@@ -20,6 +20,7 @@ mod script;
 pub mod session;
 pub mod store_query;
 pub mod topics;
+pub mod tunnel_frames;
 pub mod wire;
 
 /// A target: it takes anything, and panics when a promise is broken.
@@ -42,5 +43,6 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("session", session::run),
     ("store_query", store_query::run),
     ("topics", topics::run),
+    ("tunnel_frames", tunnel_frames::run),
     ("wire", wire::run),
 ];

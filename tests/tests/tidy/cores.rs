@@ -8,7 +8,7 @@ use crate::dependencies::dependencies;
 use crate::source::{Source, is_below};
 use crate::workspace::{manifest, sources};
 
-const CORES: [&str; 4] = ["proto", "noise-session", "pairing", "payload"];
+const CORES: [&str; 5] = ["proto", "noise-session", "pairing", "payload", "tunnel"];
 
 /// What no core names. `tokio::sync` is queues alone and runs anywhere.
 const NOT_IN_CORES: [&str; 17] = [

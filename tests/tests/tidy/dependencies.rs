@@ -8,11 +8,12 @@ use crate::assert_none;
 use crate::workspace::{FUZZ, crates, manifest};
 
 /// Every crate, and which of our crates it may name in its manifest, tests and examples included.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("proto", &[]),
     ("noise-session", &[]),
     ("pairing", &["noise-session", "proto"]),
     ("payload", &[]),
+    ("tunnel", &["noise-session"]),
     ("archive", &["proto"]),
     ("discovery", &["proto"]),
     ("operator", &[]),
@@ -30,11 +31,12 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "pairing",
             "payload",
             "proto",
+            "tunnel",
             "waku",
         ],
     ),
     ("interop", &["discovery", "node-manager", "noise-session", "pairing", "payload", "waku"]),
-    (FUZZ, &["archive", "discovery", "gateway", "noise-session", "pairing", "payload", "proto"]),
+    (FUZZ, &["archive", "discovery", "gateway", "noise-session", "pairing", "payload", "proto", "tunnel"]),
 ];
 
 /// The dependencies of a manifest by section, those for one platform only included.
