@@ -27,7 +27,7 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("code", code::run),
     ("dns_tree", dns_tree::run),
     ("enr", enr::run),
