@@ -10,8 +10,8 @@
 //! - Table and bucket limits are 10 and 2 nodes of a /24 network, or none: the library has no other numbers.
 //!
 //! ```
-//! use waku_discovery::discv5::{Config, Discovery, Fields};
-//! use waku_discovery::{Capabilities, RelayShards};
+//! use waku_discovery::discv5::{Config, Discovery};
+//! use waku_discovery::{Capabilities, Fields, RelayShards};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,7 +38,6 @@ mod config;
 mod counters;
 mod driver;
 mod error;
-mod fields;
 mod search;
 mod shared;
 mod socket;
@@ -60,12 +59,11 @@ use self::driver::Driver;
 use self::search::{Interest, Pace, Told};
 use self::shared::{Shared, lock, sign};
 use self::tasks::Tasks;
-use crate::Record;
+use crate::{Fields, Record};
 
 pub use self::config::{Config, DEFAULT_PORT, PROTOCOL_ID};
 pub use self::counters::Counters;
 pub use self::error::{BootstrapError, Ended, StartError, UpdateError};
-pub use self::fields::{Fields, FieldsError};
 
 /// Lookups asked for that wait their turn.
 const MAX_REQUESTS: usize = 16;

@@ -8,10 +8,12 @@
 #[cfg(feature = "discv5")]
 pub mod discv5;
 pub mod dns;
+mod fields;
 mod record;
 
 pub use k256;
 pub use waku_proto::Bytes;
 pub use waku_proto::enr::{Capabilities, RelayShards};
 
+pub use self::fields::{Fields, FieldsError};
 pub use self::record::{MAX_RECORD_LEN, Record, RecordError};

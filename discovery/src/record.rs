@@ -1,10 +1,10 @@
 //! A node record (EIP-778) with Waku's fields (31/WAKU2-ENR).
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
 
-use ::enr::{Enr, EnrKey};
+use ::enr::{Enr, EnrKey, EnrPublicKey as _};
 use alloy_rlp::Decodable;
 use data_encoding::BASE64URL_NOPAD;
 use k256::ecdsa::SigningKey;
@@ -79,10 +79,41 @@ impl Record {
         shards_of(&self.0)
     }
 
+    /// The compressed secp256k1 key that signed the record.
+    pub fn public_key(&self) -> [u8; 33] {
+        self.0.public_key().encode().into()
+    }
+
+    /// Where the node listens on TCP.
+    pub fn tcp4(&self) -> Option<SocketAddrV4> {
+        self.0.tcp4_socket().filter(|socket| socket.port() != 0)
+    }
+
+    /// Where the node listens on TCP over IPv6: on the port of IPv4 if the record has no other.
+    pub fn tcp6(&self) -> Option<SocketAddrV6> {
+        let port = self.0.tcp6().or_else(|| self.0.tcp4()).filter(|port| *port != 0)?;
+        Some(SocketAddrV6::new(self.0.ip6()?, port, 0, 0))
+    }
+
+    /// Where the node listens on UDP, for Node Discovery.
+    pub fn udp4(&self) -> Option<SocketAddrV4> {
+        self.0.udp4_socket().filter(|socket| socket.port() != 0)
+    }
+
+    /// Where the node listens on UDP over IPv6, for Node Discovery.
+    pub fn udp6(&self) -> Option<SocketAddrV6> {
+        self.0.udp6_socket().filter(|socket| socket.port() != 0)
+    }
+
     /// Where the node listens for Node Discovery, IPv4 if it has both.
     pub fn udp(&self) -> Option<SocketAddr> {
-        let ip4 = self.0.udp4_socket().map(SocketAddr::from);
-        ip4.or_else(|| self.0.udp6_socket().map(SocketAddr::from)).filter(|socket| socket.port() != 0)
+        self.udp4().map(SocketAddr::from).or_else(|| self.udp6().map(SocketAddr::from))
+    }
+
+    /// The addresses that the record lists, binary multiaddrs, whatever is in them. None if the list is damaged.
+    pub fn multiaddrs(&self) -> Vec<Bytes> {
+        let field = self.field(enr::MULTIADDRS).unwrap_or_default();
+        enr::decode_multiaddrs(&field).unwrap_or_default()
     }
 
     /// The bytes under a key, whatever they mean.
@@ -105,7 +136,6 @@ pub(crate) fn shards_of<K: EnrKey>(enr: &Enr<K>) -> Option<RelayShards> {
     list.or_else(|| RelayShards::decode_rsv(&field(enr, enr::RSV)?).ok())
 }
 
-#[cfg(feature = "discv5")]
 impl From<Enr<SigningKey>> for Record {
     fn from(enr: Enr<SigningKey>) -> Self {
         Self(enr)
@@ -163,43 +193,185 @@ pub enum RecordError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use waku_proto::Shard;
+
     use super::*;
+    use crate::Fields;
+
+    #[derive(Deserialize)]
+    struct Vector {
+        enr: String,
+        waku2: String,
+        cluster: u16,
+        shards: Vec<u16>,
+        ip: String,
+        tcp_port: u16,
+        udp_port: u16,
+    }
+
+    fn vectors() -> Vec<Vector> {
+        serde_json::from_str(include_str!("../../proto/tests/vectors/enr.json")).unwrap()
+    }
+
+    fn key() -> SigningKey {
+        SigningKey::from_slice(&[0x11; 32]).unwrap()
+    }
+
+    /// A record with any fields, signed.
+    fn record(fields: &[(&str, &[u8])]) -> Record {
+        let mut builder = Enr::builder();
+        for (key, field) in fields {
+            builder.add_value(key, field);
+        }
+        Record::decode(&alloy_rlp::encode(builder.build(&key()).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn reads_the_records_of_the_waku_network_and_writes_the_same_bytes() {
+        assert_eq!(vectors().len(), 3);
+        for vector in vectors() {
+            let record: Record = vector.enr.parse().unwrap();
+            assert_eq!(record.seq(), 1);
+            assert_eq!(format!("{:02x}", record.capabilities().0), vector.waku2);
+            assert_eq!(record.shards(), RelayShards::new(vector.cluster, vector.shards).ok());
+            assert_eq!(record.tcp4(), format!("{}:{}", vector.ip, vector.tcp_port).parse().ok());
+            assert_eq!(record.udp4(), format!("{}:{}", vector.ip, vector.udp_port).parse().ok());
+            assert_eq!((record.tcp6(), record.udp6()), (None, None));
+            assert_eq!(record.multiaddrs().len(), 2);
+            assert_eq!(record.to_string(), vector.enr);
+            assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
+    }
 
     /// The first of EIP-1459's example.
-    fn example() -> &'static str {
-        let zone = include_str!("../tests/vectors/eip1459.txt");
-        zone.lines()
-            .find_map(|line| line.split_once(' ').filter(|(_, text)| text.starts_with("enr:")))
-            .unwrap()
-            .1
-    }
-
     #[test]
     fn a_record_that_is_not_wakus_has_no_capabilities_and_no_shards() {
-        let record: Record = example().parse().unwrap();
+        let zone = include_str!("../tests/vectors/eip1459.txt");
+        let records = zone.lines().filter_map(|line| line.split_once(' '));
+        let (_, example) = records.clone().find(|(_, text)| text.starts_with(PREFIX)).unwrap();
+        let record: Record = example.parse().unwrap();
         assert_eq!(record.capabilities(), Capabilities::default());
         assert_eq!((record.shards(), record.udp(), record.seq()), (None, None, 1));
-        assert_eq!(record.to_string(), example());
+        assert_eq!(record.to_string(), example);
     }
 
     #[test]
-    fn a_record_with_another_content_than_was_signed_is_refused() {
-        let mut rlp = example().parse::<Record>().unwrap().encode().to_vec();
-        *rlp.last_mut().unwrap() ^= 1;
-        assert!(matches!(Record::decode(&rlp), Err(RecordError::Invalid(_))));
+    fn the_key_is_the_one_that_signed() {
+        let (record, _) = Fields::default().sign(1, &key()).unwrap();
+        assert_eq!(record.public_key(), *key().verifying_key().to_sec1_point(true).as_bytes());
     }
 
     #[test]
-    fn a_record_with_more_behind_it_is_refused() {
-        let mut rlp = example().parse::<Record>().unwrap().encode().to_vec();
-        rlp.push(0);
-        assert!(matches!(Record::decode(&rlp), Err(RecordError::Invalid(_))));
+    fn ipv6_has_the_tcp_port_of_ipv4_when_it_has_none_of_its_own() {
+        let fields =
+            Fields { ip6: Some("2001:db8::1".parse().unwrap()), tcp4: Some(60000), ..Fields::default() };
+        let tcp6 = |fields: &Fields| fields.sign(1, &key()).unwrap().0.tcp6();
+        assert_eq!(tcp6(&fields), "[2001:db8::1]:60000".parse().ok());
+        assert_eq!(tcp6(&Fields { tcp6: Some(80), ..fields }), "[2001:db8::1]:80".parse().ok());
+    }
+
+    #[test]
+    fn port_0_is_none() {
+        let record = record(&[("ip", &[192, 0, 2, 1]), ("tcp", &[]), ("udp", &[])]);
+        assert_eq!((record.tcp4(), record.udp4(), record.udp()), (None, None, None));
+    }
+
+    #[test]
+    fn a_list_of_addresses_that_is_cut_off_is_none() {
+        let mut field = enr::encode_multiaddrs([[1, 2, 3]]).unwrap().to_vec();
+        assert_eq!(record(&[(enr::MULTIADDRS, &field)]).multiaddrs(), [&[1, 2, 3][..]]);
+        field.pop();
+        for field in [&field[..], &[0, 0]] {
+            assert_eq!(record(&[(enr::MULTIADDRS, field)]).multiaddrs(), Vec::<Bytes>::new());
+        }
+    }
+
+    #[test]
+    fn the_list_of_shards_comes_before_the_bit_vector() {
+        let list = RelayShards::new(1, [3]).unwrap();
+        let mut bits = [0; 130];
+        (bits[1], bits[2]) = (73, 0b10);
+        let both = record(&[(enr::RS, &list.encode().1), (enr::RSV, &bits)]);
+        assert_eq!(both.shards(), Some(list));
+        for broken in [&[][..], &[0, 1, 2, 0, 1]] {
+            let shards = record(&[(enr::RS, broken), (enr::RSV, &bits)]).shards().unwrap();
+            assert_eq!(shards.shards().collect::<Vec<_>>(), [Shard::new(73, 1).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn a_record_with_a_bent_byte_is_refused() {
+        let rlp = vectors()[0].enr.parse::<Record>().unwrap().encode();
+        for at in 0..rlp.len() {
+            let mut bent = rlp.to_vec();
+            bent[at] ^= 1;
+            assert!(matches!(Record::decode(&bent), Err(RecordError::Invalid(_))), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_cut_off_or_goes_on_is_refused() {
+        let rlp = vectors()[0].enr.parse::<Record>().unwrap().encode();
+        for len in 0..rlp.len() {
+            assert!(matches!(Record::decode(&rlp[..len]), Err(RecordError::Invalid(_))), "{len} bytes");
+        }
+        let longer = [&rlp[..], &[0]].concat();
+        let error = "1 bytes follow the record".to_owned();
+        assert_eq!(Record::decode(&longer), Err(RecordError::Invalid(error)));
     }
 
     #[test]
     fn what_is_longer_than_a_record_can_be_is_refused_unread() {
-        assert_eq!(Record::decode(&[0; 301]), Err(RecordError::TooLong { len: 301 }));
-        let text = format!("enr:{}", "A".repeat(401));
-        assert_eq!(text.parse::<Record>(), Err(RecordError::TooLong { len: 405 }));
+        let error = |len| Err(RecordError::TooLong { len });
+        assert_eq!(Record::decode(&[0xf9; MAX_RECORD_LEN + 1]), error(301));
+        assert_eq!(format!("enr:{}", "A".repeat(401)).parse::<Record>(), error(405));
+    }
+
+    #[test]
+    fn text_that_is_not_enr_and_base64_is_refused() {
+        let text = &vectors()[0].enr;
+        let padded = format!("{text}==");
+        for wrong in ["", "enr", &text[4..], "ENR:-QES", "enr:+/+/", &padded, "enr:é", "enrtree://A@b"] {
+            assert_eq!(wrong.parse::<Record>(), Err(RecordError::NotText), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_identity_scheme_is_refused() {
+        // A list of a signature, a number, and `id` with `v5`.
+        let rlp = [&[0xf8, 73, 0xb8, 64][..], &[1; 64], &[1, 0x82, b'i', b'd', 0x82]].concat();
+        let decoded = Record::decode(&[&rlp[..], b"v5"].concat());
+        assert_eq!(decoded, Err(RecordError::Invalid("Unsupported identity scheme".to_owned())));
+    }
+
+    proptest! {
+        #[test]
+        fn invented_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..310)) {
+            prop_assert!(Record::decode(&bytes).is_err());
+            let text = format!("enr:{}", BASE64URL_NOPAD.encode(&bytes));
+            prop_assert!(text.parse::<Record>().is_err());
+        }
+
+        #[test]
+        fn any_fields_that_a_stranger_signed_are_read_without_a_panic(
+            waku2 in prop::collection::vec(any::<u8>(), 0..4),
+            shards in prop::collection::vec(0u8..3, 0..12),
+            multiaddrs in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let record = record(&[
+                (enr::MULTIADDRS, &multiaddrs),
+                (enr::RS, &shards),
+                (enr::RSV, &shards),
+                (enr::WAKU2, &waku2),
+            ]);
+            prop_assert_eq!(record.capabilities().0, waku2.first().copied().unwrap_or(0));
+            let listed: usize = record.multiaddrs().iter().map(|address| address.len() + 2).sum();
+            prop_assert!([0, multiaddrs.len()].contains(&listed));
+            let debug = format!("{record:?}");
+            prop_assert!(debug.starts_with("Record"));
+            prop_assert_eq!(record.to_string().parse(), Ok(record));
+        }
     }
 }

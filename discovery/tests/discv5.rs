@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::timeout;
 use waku_discovery::discv5::{
-    BootstrapError, Config, Counters, Discovery, Ended, Fields, Found, StartError, UpdateError,
+    BootstrapError, Config, Counters, Discovery, Ended, Found, StartError, UpdateError,
 };
-use waku_discovery::{Bytes, Capabilities, Record, RelayShards};
+use waku_discovery::{Bytes, Capabilities, Fields, Record, RelayShards};
 
 const CLUSTER: u16 = 16;
 

@@ -16,11 +16,11 @@ use waku::proto::EncodedMessage;
 use waku::proto::store::Direction;
 use waku::store::archive::{Criteria, Query, Selection};
 use waku::{
-    Capabilities, Config, ContentTopic, Delivery, Envelope, FilterConfig, FilterRequestError, Keypair,
-    LightpushConfig, LightpushError, Multiaddr, Node, NodeRecord, PeerExchangeConfig, PeerId, PubsubTopic,
-    RelayFilter, RelayShards, Sharding, WakuMessage,
+    Capabilities, Config, ContentTopic, Delivery, Envelope, Fields, FilterConfig, FilterRequestError,
+    Keypair, LightpushConfig, LightpushError, Multiaddr, Node, NodeRecord, PeerExchangeConfig, PeerId,
+    PubsubTopic, RelayFilter, RelayShards, Sharding, WakuMessage,
 };
-use waku_discovery::discv5::{self, Discovery, Fields};
+use waku_discovery::discv5::{self, Discovery};
 
 use crate::line::{Event, Message, Op, Start, StoreOp, Via, hex};
 use crate::peer::{Driver, Failure, Implementation};
@@ -360,8 +360,7 @@ async fn discover(node: &Node, secret: [u8; 32], bootstrap: Vec<String>) -> Resu
     let node = node.clone();
     tokio::spawn(async move {
         while let Some(record) = found.recv().await {
-            let Ok(record) = NodeRecord::decode(&record.encode()) else { continue };
-            if node.peers().add([NewPeer::from_record(&record, PeerOrigin::Discv5)]).await.is_err() {
+            if node.peers().add([NewPeer::from_record(&record.into(), PeerOrigin::Discv5)]).await.is_err() {
                 return;
             }
         }

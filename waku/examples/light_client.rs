@@ -10,7 +10,6 @@
 //! The service node needs a relay peer to publish to.
 
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::TryStreamExt as _;
 use waku::store::archive::{Criteria, Query, Selection};
@@ -35,8 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     inbox.service_peers().wait_for(|count| *count > 0).await?;
     println!("subscribed");
 
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())?;
-    let receipt = node.lightpush().publish(WakuMessage::new(&topic, text, now)).await?;
+    let receipt = node.lightpush().publish(WakuMessage::new(&topic, text, waku::unix_nanos())).await?;
     println!("published {}", receipt.hash);
 
     while let Some(delivery) = inbox.recv().await {

@@ -8,7 +8,6 @@
 //! Each line typed is published, each line of others is printed. Ends with the input.
 
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 use waku::{Config, ContentTopic, Delivery, Keypair, Node, PublishError, Sharding, WakuMessage};
@@ -53,8 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn say(node: &Node, topic: &ContentTopic, text: String) -> Result<(), Box<dyn Error>> {
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())?;
-    match node.relay().publish(WakuMessage::new(topic, text, now)).await {
+    match node.relay().publish(WakuMessage::new(topic, text, waku::unix_nanos())).await {
         Err(PublishError::NoPeers) => println!("(nobody is there yet)"),
         published => drop(published?),
     }

@@ -7,27 +7,19 @@
 mod announcement;
 
 use std::fmt;
-use std::net::{SocketAddrV4, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
 
-use ::enr::k256::ecdsa::SigningKey;
-use ::enr::{Enr, EnrPublicKey};
-use alloy_rlp::Decodable;
-use data_encoding::BASE64URL_NOPAD;
-use thiserror::Error;
+use waku_discovery::Record;
 use waku_proto::Bytes;
-use waku_proto::enr::{self, Capabilities, RelayShards};
+use waku_proto::enr::{Capabilities, RelayShards};
 
 use crate::net::keypair;
 use crate::{Multiaddr, PeerId};
 
-pub use announcement::{AnnounceError, Announced, Announcement};
+pub use waku_discovery::{Fields, FieldsError, MAX_RECORD_LEN, RecordError};
 
-/// Bytes of the longest record (EIP-778).
-pub const MAX_RECORD_LEN: usize = 300;
-
-const PREFIX: &str = "enr:";
-const MAX_TEXT_LEN: usize = PREFIX.len() + MAX_RECORD_LEN.div_ceil(3) * 4;
+pub use announcement::{Announced, Announcement};
 
 /// A node record whose signature was checked. [`Announcement::sign`] makes one; as text it begins with `enr:`.
 ///
@@ -57,35 +49,22 @@ const MAX_TEXT_LEN: usize = PREFIX.len() + MAX_RECORD_LEN.div_ceil(3) * 4;
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct NodeRecord {
-    enr: Enr<SigningKey>,
+    record: Record,
     peer_id: PeerId,
 }
 
 impl NodeRecord {
-    fn new(enr: Enr<SigningKey>) -> Self {
-        let peer_id = keypair::peer_id_of(enr.public_key().encode().as_ref());
-        Self { peer_id: peer_id.expect("a public key has been read from the record"), enr }
-    }
-
     /// Reads a record in RLP, as peer exchange sends it.
     ///
     /// # Errors
     /// When it is too long, no record of the identity scheme v4, or not signed by the key in it.
     pub fn decode(rlp: &[u8]) -> Result<Self, RecordError> {
-        if rlp.len() > MAX_RECORD_LEN {
-            return Err(RecordError::TooLong { len: rlp.len() });
-        }
-        let mut rest = rlp;
-        let enr = Enr::decode(&mut rest).map_err(|error| RecordError::Invalid(error.to_string()))?;
-        if !rest.is_empty() {
-            return Err(RecordError::Invalid(format!("{} bytes follow the record", rest.len())));
-        }
-        Ok(Self::new(enr))
+        Record::decode(rlp).map(Self::from)
     }
 
     /// The record in RLP, at most [`MAX_RECORD_LEN`] bytes.
     pub fn encode(&self) -> Bytes {
-        alloy_rlp::encode(&self.enr).into()
+        self.record.encode()
     }
 
     /// The peer id of the key that signed the record.
@@ -95,59 +74,51 @@ impl NodeRecord {
 
     /// Of two records of a node the one with the greater number is newer.
     pub fn seq(&self) -> u64 {
-        self.enr.seq()
+        self.record.seq()
     }
 
     /// What the node does. Nothing, if it is not a Waku node.
     pub fn capabilities(&self) -> Capabilities {
-        let field = self.field(enr::WAKU2).unwrap_or_default();
-        field.first().copied().map(Capabilities).unwrap_or_default()
+        self.record.capabilities()
     }
 
     /// The shards the node is on, if the record has them in a form that can be read.
     pub fn shards(&self) -> Option<RelayShards> {
-        let list = self.field(enr::RS).and_then(|field| RelayShards::decode_rs(&field).ok());
-        list.or_else(|| RelayShards::decode_rsv(&self.field(enr::RSV)?).ok())
+        self.record.shards()
     }
 
     /// Where the node listens on TCP.
     pub fn tcp4(&self) -> Option<SocketAddrV4> {
-        self.enr.tcp4_socket().filter(|socket| socket.port() != 0)
+        self.record.tcp4()
     }
 
     /// Where the node listens on TCP over IPv6: on the port of IPv4 if the record has no other.
     pub fn tcp6(&self) -> Option<SocketAddrV6> {
-        let port = self.enr.tcp6().or_else(|| self.enr.tcp4()).filter(|port| *port != 0)?;
-        Some(SocketAddrV6::new(self.enr.ip6()?, port, 0, 0))
+        self.record.tcp6()
     }
 
     /// Where the node listens on UDP, for discovery.
     pub fn udp4(&self) -> Option<SocketAddrV4> {
-        self.enr.udp4_socket().filter(|socket| socket.port() != 0)
+        self.record.udp4()
     }
 
     /// Where the node listens on UDP over IPv6, for discovery.
     pub fn udp6(&self) -> Option<SocketAddrV6> {
-        self.enr.udp6_socket().filter(|socket| socket.port() != 0)
+        self.record.udp6()
     }
 
     /// Every address to dial, each with `/p2p/…`: those that the record lists, then IPv4, then IPv6. What is not a
     /// multiaddr is left out.
     pub fn addresses(&self) -> Vec<Multiaddr> {
-        let listed = self.multiaddrs().into_iter();
+        let listed = self.record.multiaddrs().into_iter();
+        let listed = listed.filter_map(|entry| Multiaddr::try_from(entry.to_vec()).ok());
         let sockets = [self.tcp4().map(Into::into), self.tcp6().map(Into::into)].into_iter().flatten();
         let mut addresses = Vec::new();
-        for address in listed.chain(sockets.map(announcement::tcp_address)) {
+        for address in listed.chain(sockets.map(tcp_address)) {
             let address = self.with_peer_id(address);
             addresses.extend(address.filter(|address| !addresses.contains(address)));
         }
         addresses
-    }
-
-    fn multiaddrs(&self) -> Vec<Multiaddr> {
-        let field = self.field(enr::MULTIADDRS).unwrap_or_default();
-        let entries = enr::decode_multiaddrs(&field).unwrap_or_default();
-        entries.into_iter().filter_map(|entry| Multiaddr::try_from(entry.to_vec()).ok()).collect()
     }
 
     fn with_peer_id(&self, address: Multiaddr) -> Option<Multiaddr> {
@@ -155,9 +126,13 @@ impl NodeRecord {
         // Another peer's id is that of a relay.
         address.with_p2p(peer).or_else(|relay| format!("{relay}/p2p-circuit/p2p/{peer}").parse()).ok()
     }
+}
 
-    fn field(&self, key: &str) -> Option<Bytes> {
-        self.enr.get_decodable(key)?.ok()
+/// As discovery finds it.
+impl From<Record> for NodeRecord {
+    fn from(record: Record) -> Self {
+        let peer_id = keypair::peer_id_of(&record.public_key());
+        Self { peer_id: peer_id.expect("a public key has been read from the record"), record }
     }
 }
 
@@ -165,20 +140,22 @@ impl FromStr for NodeRecord {
     type Err = RecordError;
 
     fn from_str(text: &str) -> Result<Self, RecordError> {
-        if text.len() > MAX_TEXT_LEN {
-            return Err(RecordError::TooLong { len: text.len() });
-        }
-        let base64 = text.strip_prefix(PREFIX).ok_or(RecordError::NotText)?;
-        let rlp = BASE64URL_NOPAD.decode(base64.as_bytes()).map_err(|_| RecordError::NotText)?;
-        Self::decode(&rlp)
+        text.parse().map(|record: Record| record.into())
     }
 }
 
 /// `enr:` and Base64.
 impl fmt::Display for NodeRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}", BASE64URL_NOPAD.encode(&self.encode()))
+        self.record.fmt(f)
     }
+}
+
+/// `/ip4|ip6/…/tcp/…`.
+fn tcp_address(socket: SocketAddr) -> Multiaddr {
+    let version = if socket.is_ipv4() { "ip4" } else { "ip6" };
+    let address = format!("/{version}/{}/tcp/{}", socket.ip(), socket.port());
+    address.parse().expect("an IP address and a port make a multiaddr")
 }
 
 impl fmt::Debug for NodeRecord {
@@ -193,28 +170,9 @@ impl fmt::Debug for NodeRecord {
     }
 }
 
-/// Why something is not a node record.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RecordError {
-    /// Longer than a record can be: [`MAX_RECORD_LEN`] bytes, or as many in Base64.
-    #[error("a node record cannot have a length of {len}")]
-    TooLong {
-        /// Length found, in bytes.
-        len: usize,
-    },
-    /// The text is not `enr:` and unpadded Base64 for URLs.
-    #[error("a node record is `enr:` and Base64")]
-    NotText,
-    /// Not RLP, not a record, or not signed by its key.
-    #[error("not a node record: {0}")]
-    Invalid(String),
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde::Deserialize;
-    use waku_proto::Shard;
 
     use super::*;
     use crate::Keypair;
@@ -224,121 +182,68 @@ mod tests {
     struct Vector {
         name: String,
         enr: String,
-        waku2: String,
-        cluster: u16,
-        shards: Vec<u16>,
         host: String,
         ip: String,
         tcp_port: u16,
-        udp_port: u16,
         wss_port: u16,
         peer_id: String,
-    }
-
-    fn vectors() -> Vec<Vector> {
-        serde_json::from_str(include_str!("../../proto/tests/vectors/enr.json")).unwrap()
     }
 
     fn keypair() -> Keypair {
         Keypair::from_secret([0x11; 32]).unwrap()
     }
 
-    /// A record with any fields, signed.
-    fn record(fields: &[(&str, &[u8])]) -> Option<NodeRecord> {
-        let mut builder = Enr::builder();
-        for (key, field) in fields {
-            builder.add_value(key, field);
-        }
-        let enr = builder.build(&keypair().signing_key()).ok()?;
-        Some(NodeRecord::decode(&alloy_rlp::encode(enr)).unwrap())
-    }
-
-    fn addresses(record: &NodeRecord) -> Vec<String> {
+    /// The addresses to dial of a record of these fields, without `/p2p/…`.
+    fn addresses(fields: &Fields) -> Vec<String> {
+        let (record, left_out) = fields.sign(1, &keypair().signing_key()).unwrap();
+        assert_eq!(left_out, Vec::<Bytes>::new());
         let peer = format!("/p2p/{}", keypair().peer_id());
         let without_peer = |address: &Multiaddr| {
             let address = address.to_string();
             address.strip_suffix(&peer).unwrap().to_owned()
         };
-        record.addresses().iter().map(without_peer).collect()
+        NodeRecord::from(record).addresses().iter().map(without_peer).collect()
     }
 
-    fn listed(addresses: &[&str]) -> Bytes {
-        let addresses = addresses.iter().map(|address| address.parse::<Multiaddr>().unwrap());
-        enr::encode_multiaddrs(addresses).unwrap()
+    fn listed(addresses: &[&str]) -> Fields {
+        let binary = |address: &&str| address.parse::<Multiaddr>().unwrap().to_vec().into();
+        Fields { multiaddrs: addresses.iter().map(binary).collect(), ..Fields::default() }
     }
 
     #[test]
     fn reads_the_records_of_the_waku_network_as_go_waku_does() {
-        assert_eq!(vectors().len(), 3);
-        for vector in vectors() {
-            let Vector { host, ip, tcp_port, wss_port, peer_id, .. } = &vector;
-            let record: NodeRecord = vector.enr.parse().unwrap();
-            assert_eq!(record.peer_id().to_string(), *peer_id, "{}", vector.name);
-            assert_eq!(record.seq(), 1);
-            assert_eq!(format!("{:02x}", record.capabilities().0), vector.waku2);
-            let shards = RelayShards::new(vector.cluster, vector.shards.iter().copied()).unwrap();
-            assert_eq!(record.shards(), Some(shards));
-            assert_eq!(record.tcp4(), format!("{ip}:{tcp_port}").parse().ok());
-            assert_eq!(record.udp4(), format!("{ip}:{}", vector.udp_port).parse().ok());
-            assert_eq!((record.tcp6(), record.udp6()), (None, None));
+        let vectors: Vec<Vector> =
+            serde_json::from_str(include_str!("../../proto/tests/vectors/enr.json")).unwrap();
+        assert_eq!(vectors.len(), 3);
+        for Vector { name, enr, host, ip, tcp_port, wss_port, peer_id } in vectors {
+            let record: NodeRecord = enr.parse().unwrap();
+            assert_eq!(record.peer_id().to_string(), peer_id, "{name}");
             let addresses = [
                 format!("/dns4/{host}/tcp/{tcp_port}/p2p/{peer_id}").parse().unwrap(),
                 format!("/dns4/{host}/tcp/{wss_port}/wss/p2p/{peer_id}").parse().unwrap(),
                 format!("/ip4/{ip}/tcp/{tcp_port}/p2p/{peer_id}").parse().unwrap(),
             ];
             assert_eq!(record.addresses(), addresses);
-        }
-    }
-
-    #[test]
-    fn a_record_that_was_read_is_written_to_the_same_bytes() {
-        for vector in vectors() {
-            let record: NodeRecord = vector.enr.parse().unwrap();
-            assert_eq!(record.to_string(), vector.enr);
+            assert_eq!(record.to_string(), enr);
             assert_eq!(NodeRecord::decode(&record.encode()), Ok(record));
         }
     }
 
     #[test]
-    fn a_record_that_is_not_wakus_has_no_capabilities_no_shards_and_its_socket() {
-        let record = record(&[("ip", &[192, 0, 2, 1]), ("tcp", &[0xea, 0x60])]).unwrap();
-        assert_eq!(record.capabilities(), Capabilities::default());
-        assert_eq!(record.shards(), None);
-        assert_eq!(addresses(&record), ["/ip4/192.0.2.1/tcp/60000"]);
-    }
-
-    #[test]
-    fn ipv6_is_dialled_on_the_port_of_ipv4_when_it_has_none_of_its_own() {
-        let ip6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-        let same = record(&[("ip6", &ip6), ("tcp", &[0xea, 0x60])]).unwrap();
-        assert_eq!(addresses(&same), ["/ip6/2001:db8::1/tcp/60000"]);
-        let own = record(&[("ip6", &ip6), ("tcp", &[0xea, 0x60]), ("tcp6", &[80])]).unwrap();
-        assert_eq!(addresses(&own), ["/ip6/2001:db8::1/tcp/80"]);
-    }
-
-    #[test]
-    fn port_0_is_not_dialled() {
-        let record = record(&[("ip", &[192, 0, 2, 1]), ("tcp", &[]), ("udp", &[])]).unwrap();
-        assert_eq!((record.tcp4(), record.udp4()), (None, None));
-        assert_eq!(record.addresses(), []);
+    fn a_record_that_lists_nothing_has_its_sockets() {
+        let v4 = Fields { ip4: Some([192, 0, 2, 1].into()), tcp4: Some(60000), ..Fields::default() };
+        assert_eq!(addresses(&v4), ["/ip4/192.0.2.1/tcp/60000"]);
+        let both = Fields { ip6: Some("2001:db8::1".parse().unwrap()), ..v4 };
+        assert_eq!(addresses(&both), ["/ip4/192.0.2.1/tcp/60000", "/ip6/2001:db8::1/tcp/60000"]);
+        assert_eq!(addresses(&Fields { tcp4: Some(0), ..both }), Vec::<String>::new());
     }
 
     #[test]
     fn entries_that_are_no_multiaddr_are_skipped() {
-        let good: Multiaddr = "/dns4/example.org/tcp/443/wss".parse().unwrap();
-        let field = enr::encode_multiaddrs([&[0xff, 0xff, 0x7f][..], good.as_ref(), &[4, 1]]).unwrap();
-        assert_eq!(addresses(&record(&[("multiaddrs", &field)]).unwrap()), ["/dns4/example.org/tcp/443/wss"]);
-    }
-
-    #[test]
-    fn a_list_of_addresses_that_is_cut_off_leaves_the_socket() {
-        let mut field = listed(&["/dns4/example.org/tcp/443/wss"]).to_vec();
-        field.pop();
-        for field in [&field[..], &[0, 0]] {
-            let record =
-                record(&[("ip", &[192, 0, 2, 1]), ("multiaddrs", field), ("tcp", &[0xea, 0x60])]).unwrap();
-            assert_eq!(addresses(&record), ["/ip4/192.0.2.1/tcp/60000"]);
-        }
+        let mut fields = listed(&["/dns4/example.org/tcp/443/wss"]);
+        fields.multiaddrs.insert(0, Bytes::from_static(&[0xff, 0xff, 0x7f]));
+        fields.multiaddrs.push(Bytes::from_static(&[4, 1]));
+        assert_eq!(addresses(&fields), ["/dns4/example.org/tcp/443/wss"]);
     }
 
     #[test]
@@ -346,89 +251,6 @@ mod tests {
         let relay = "/dns4/example.org/tcp/443/wss/p2p/16Uiu2HAmNaeL4p3WEYzC9mgXBmBWSgWjPHRvatZTXnp8Jgv3iKsb";
         let circuit = format!("{relay}/p2p-circuit");
         let own = format!("/dns4/example.net/tcp/1/p2p/{}", keypair().peer_id());
-        let record = record(&[("multiaddrs", &listed(&[relay, &own]))]).unwrap();
-        assert_eq!(addresses(&record), [circuit.as_str(), "/dns4/example.net/tcp/1"]);
-    }
-
-    #[test]
-    fn the_list_of_shards_comes_before_the_bit_vector() {
-        let list = RelayShards::new(1, [3]).unwrap();
-        let mut bits = [0; 130];
-        (bits[1], bits[2]) = (73, 0b10);
-        let both = record(&[("rs", &list.encode().1), ("rsv", &bits)]).unwrap();
-        assert_eq!(both.shards(), Some(list));
-        for broken in [&[][..], &[0, 1, 2, 0, 1]] {
-            let record = record(&[("rs", broken), ("rsv", &bits)]).unwrap();
-            let shards = record.shards().unwrap();
-            assert_eq!(shards.shards().collect::<Vec<_>>(), [Shard::new(73, 1).unwrap()]);
-        }
-    }
-
-    #[test]
-    fn a_record_with_a_bent_byte_is_refused() {
-        let rlp = vectors()[0].enr.parse::<NodeRecord>().unwrap().encode();
-        for at in 0..rlp.len() {
-            let mut bent = rlp.to_vec();
-            bent[at] ^= 1;
-            assert!(matches!(NodeRecord::decode(&bent), Err(RecordError::Invalid(_))), "byte {at}");
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_cut_off_or_goes_on_is_refused() {
-        let rlp = vectors()[0].enr.parse::<NodeRecord>().unwrap().encode();
-        for len in 0..rlp.len() {
-            assert!(matches!(NodeRecord::decode(&rlp[..len]), Err(RecordError::Invalid(_))), "{len} bytes");
-        }
-        let longer = [&rlp[..], &[0]].concat();
-        let error = "1 bytes follow the record".to_owned();
-        assert_eq!(NodeRecord::decode(&longer), Err(RecordError::Invalid(error)));
-    }
-
-    #[test]
-    fn refuses_what_is_longer_than_a_record_before_reading_it() {
-        let error = |len| Err(RecordError::TooLong { len });
-        assert_eq!(NodeRecord::decode(&[0xf9; MAX_RECORD_LEN + 1]), error(301));
-        assert_eq!(format!("enr:{}", "A".repeat(401)).parse::<NodeRecord>(), error(405));
-    }
-
-    #[test]
-    fn refuses_text_that_is_not_enr_and_base64() {
-        let text = &vectors()[0].enr;
-        let padded = format!("{text}==");
-        for wrong in ["", "enr", &text[4..], "ENR:-QES", "enr:+/+/", &padded, "enr:é", "enrtree://A@b"] {
-            assert_eq!(wrong.parse::<NodeRecord>(), Err(RecordError::NotText), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_record_of_another_identity_scheme_is_refused() {
-        // A list of a signature, a number, and `id` with `v5`.
-        let rlp = [&[0xf8, 73, 0xb8, 64][..], &[1; 64], &[1, 0x82, b'i', b'd', 0x82]].concat();
-        let decoded = NodeRecord::decode(&[&rlp[..], b"v5"].concat());
-        assert_eq!(decoded, Err(RecordError::Invalid("Unsupported identity scheme".to_owned())));
-    }
-
-    proptest! {
-        #[test]
-        fn invented_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..310)) {
-            prop_assert!(NodeRecord::decode(&bytes).is_err());
-            let text = format!("enr:{}", BASE64URL_NOPAD.encode(&bytes));
-            prop_assert!(text.parse::<NodeRecord>().is_err());
-        }
-
-        #[test]
-        fn any_fields_that_a_stranger_signed_are_read_without_a_panic(
-            waku2 in prop::collection::vec(any::<u8>(), 0..4),
-            shards in prop::collection::vec(0u8..3, 0..12),
-            multiaddrs in prop::collection::vec(any::<u8>(), 0..80),
-        ) {
-            let fields = [("multiaddrs", &multiaddrs[..]), ("rs", &shards), ("rsv", &shards), ("waku2", &waku2)];
-            let record = record(&fields).unwrap();
-            prop_assert_eq!(record.capabilities().0, waku2.first().copied().unwrap_or(0));
-            let debug = format!("{record:?}");
-            prop_assert!(debug.starts_with("NodeRecord"));
-            prop_assert_eq!(record.to_string().parse(), Ok(record));
-        }
+        assert_eq!(addresses(&listed(&[relay, &own])), [circuit.as_str(), "/dns4/example.net/tcp/1"]);
     }
 }

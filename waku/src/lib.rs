@@ -47,12 +47,13 @@ pub use waku_proto::{
     self as proto, Bytes, ContentTopic, Envelope, MessageHash, PubsubTopic, Shard, WakuMessage,
 };
 
+pub use clock::unix_nanos;
 pub use config::{
     Config, ConnectionLimits, DEFAULT_AGENT, DEFAULT_MAX_KNOWN_PEERS, DEFAULT_MAX_RPC_SIZE,
     DEFAULT_PING_INTERVAL, DEFAULT_SUBSCRIPTION_QUEUE_LEN, MAX_RPC_OVERHEAD,
 };
 pub use delivery::Delivery;
-pub use enr::{AnnounceError, Announced, Announcement, MAX_RECORD_LEN, NodeRecord, RecordError};
+pub use enr::{Announced, Announcement, Fields, FieldsError, MAX_RECORD_LEN, NodeRecord, RecordError};
 pub use filter::{
     DEFAULT_FILTER_PING_INTERVAL, DEFAULT_GIVE_UP_AFTER, DEFAULT_MAX_CRITERIA, DEFAULT_MAX_SUBSCRIBERS,
     DEFAULT_SERVICE_PEERS, DEFAULT_SUBSCRIPTION_TIMEOUT, Filter, FilterClientConfig, FilterConfig, FilterGap,

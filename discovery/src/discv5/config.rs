@@ -7,8 +7,8 @@ use std::time::Duration;
 use ::discv5::{ConfigBuilder, ListenConfig, ProtocolIdentity};
 use zeroize::Zeroizing;
 
-use super::fields::Fields;
 use super::tasks::Tasks;
+use crate::Fields;
 
 /// 33/WAKU2-DISCV5's protocol id, in place of `discv5`.
 pub const PROTOCOL_ID: [u8; 6] = *b"d5waku";

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use thiserror::Error;
 
-use super::fields::FieldsError;
+use crate::FieldsError;
 
 /// Why a node of the discovery network does not start.
 #[derive(Debug, Error)]

@@ -11,9 +11,8 @@ use tracing::warn;
 use super::LocalRecord;
 use super::counters::Counters;
 use super::error::{BootstrapError, UpdateError};
-use super::fields::{Fields, FieldsError};
 use super::search::Interest;
-use crate::Record;
+use crate::{Fields, FieldsError, Record};
 
 /// What handle and driver have in common.
 pub(super) struct Shared {
@@ -126,8 +125,7 @@ fn keep_seen_address(before: &Fields, now: &Fields, enr: &Enr) -> Fields {
 
 /// Signs a record, in the library's type and in ours.
 pub(super) fn sign(fields: &Fields, seq: u64, key: &SigningKey) -> Result<(Enr, LocalRecord), FieldsError> {
-    let (enr, left_out) = fields.sign(seq, key)?;
-    let record = Record::from(enr);
+    let (record, left_out) = fields.sign(seq, key)?;
     let enr = library_enr(&record).ok_or(FieldsError::NotSigned)?;
     Ok((enr, LocalRecord { record, left_out }))
 }

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use tokio::time::timeout;
-use waku::{Capabilities, Keypair, Node, NodeRecord, PeerId, RelayShards};
-use waku_discovery::discv5::{Config, Discovery, Fields, Found};
+use waku::{Capabilities, Fields, Keypair, Node, NodeRecord, PeerId, RelayShards};
+use waku_discovery::discv5::{Config, Discovery, Found};
 
 use super::{CLUSTER, Scene, eventually, until};
 use crate::line::{Peers, Start};
@@ -76,7 +76,7 @@ async fn until_found(found: &mut Found, peer: PeerId) -> Result<NodeRecord> {
     let search = async {
         loop {
             let record = found.recv().await.context("discovery has ended")?;
-            let record = NodeRecord::decode(&record.encode())?;
+            let record = NodeRecord::from(record);
             if record.peer_id() == peer {
                 return Ok(record);
             }

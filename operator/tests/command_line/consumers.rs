@@ -38,7 +38,7 @@ fn the_interoperability_suite_s_arguments_of_single_tests_are_read() {
     let others = "--dns-discovery=false --storenode=/ip4/172.18.0.5/tcp/1/p2p/16Uiu2HAm --relay=false \
                   --filternode=/ip4/172.18.0.5/tcp/1 --lightpushnode=/ip4/172.18.0.5/tcp/1 --peer-exchange-node= \
                   --discv5-bootstrap-node=enr:-abc --discv5-bootstrap-node=enr:-def --store=true \
-                  --store-message-db-url=sqlite:///tmp/store.sqlite3 --store-sync=false --store-sync-range=120";
+                  --store-message-db-url=sqlite:///data/store.sqlite3 --store-sync=false --store-sync-range=120";
     let (options, warnings) = run(&words(others));
     assert_eq!(options.discovery.bootstrap_records.len(), 2);
     assert_eq!(options.services.peer_exchange, None);

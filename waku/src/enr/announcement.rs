@@ -1,14 +1,12 @@
 //! Making a node record.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ::enr::k256::ecdsa::SigningKey;
-use ::enr::{Enr, TCP_ENR_KEY, TCP6_ENR_KEY, UDP_ENR_KEY, UDP6_ENR_KEY};
-use thiserror::Error;
-use waku_proto::enr::{self, Capabilities, RelayShards};
+use waku_discovery::{Fields, FieldsError};
+use waku_proto::enr::{Capabilities, RelayShards};
 
-use super::{MAX_RECORD_LEN, NodeRecord};
-use crate::{Keypair, Multiaddr};
+use super::{NodeRecord, tcp_address};
+use crate::{Keypair, Multiaddr, PeerId};
 
 /// What a node tells others of itself.
 #[derive(Debug, Clone, Default)]
@@ -54,79 +52,49 @@ impl Announcement {
     ///
     /// # Errors
     /// When the record is too long without any of `multiaddrs`.
-    pub fn sign(&self, keypair: &Keypair) -> Result<Announced, AnnounceError> {
-        let key = keypair.signing_key();
-        let mut announced =
-            Announced { record: self.record(&[], &key)?, unsupported: Vec::new(), no_room: Vec::new() };
-        let said = announced.record.addresses();
+    pub fn sign(&self, keypair: &Keypair) -> Result<Announced, FieldsError> {
+        let (fields, unsupported) = self.fields(keypair.peer_id());
+        let (record, left_out) = fields.sign(self.seq, &keypair.signing_key())?;
+        let no_room = left_out.iter().filter_map(|address| Multiaddr::try_from(address.to_vec()).ok());
+        Ok(Announced { record: record.into(), unsupported, no_room: no_room.collect() })
+    }
 
-        let mut candidates = Vec::new();
+    /// The fields that [`sign`](Self::sign) signs, for discovery, which keeps the record of this node itself; and the
+    /// addresses that cannot be in a record.
+    pub fn fields(&self, peer: PeerId) -> (Fields, Vec<Multiaddr>) {
+        let sockets = [
+            self.ip4.zip(self.tcp4).map(SocketAddr::from),
+            self.ip6.zip(self.tcp6.or(self.tcp4)).map(SocketAddr::from),
+        ];
+        let said = sockets.into_iter().flatten().map(tcp_address);
+        let said: Vec<_> = said.filter_map(|address| address.with_p2p(peer).ok()).collect();
+
+        let (mut listed, mut unsupported) = (Vec::new(), Vec::new());
         for address in &self.multiaddrs {
             // With the id of another peer it is not this node's address.
-            match address.clone().with_p2p(keypair.peer_id()) {
+            match address.clone().with_p2p(peer) {
                 Ok(address) if said.contains(&address) => {}
                 Ok(mut full) if is_supported(&full) => {
                     full.pop();
-                    candidates.push(full);
+                    listed.push(full);
                 }
-                _ => announced.unsupported.push(address.clone()),
+                _ => unsupported.push(address.clone()),
             }
         }
-        candidates.sort_by_key(is_plain_websocket);
-
-        let mut listed = Vec::new();
-        for address in candidates {
-            listed.push(address);
-            match self.record(&listed, &key) {
-                Ok(record) => announced.record = record,
-                Err(AnnounceError::TooLong) => announced.no_room.extend(listed.pop()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(announced)
+        listed.sort_by_key(is_plain_websocket);
+        let fields = Fields {
+            ip4: self.ip4,
+            ip6: self.ip6,
+            tcp4: self.tcp4,
+            tcp6: self.tcp6,
+            udp4: self.udp4,
+            udp6: self.udp6,
+            multiaddrs: listed.iter().map(|address| address.to_vec().into()).collect(),
+            shards: self.shards.clone(),
+            capabilities: self.capabilities,
+        };
+        (fields, unsupported)
     }
-
-    fn record(&self, multiaddrs: &[Multiaddr], key: &SigningKey) -> Result<NodeRecord, AnnounceError> {
-        let mut builder = Enr::builder();
-        builder.seq(self.seq);
-        for ip in [self.ip4.map(IpAddr::from), self.ip6.map(IpAddr::from)].into_iter().flatten() {
-            builder.ip(ip);
-        }
-        let ports = [
-            (TCP_ENR_KEY, self.tcp4),
-            (TCP6_ENR_KEY, self.tcp6),
-            (UDP_ENR_KEY, self.udp4),
-            (UDP6_ENR_KEY, self.udp6),
-        ];
-        for (key, port) in ports {
-            if let Some(port) = port {
-                builder.add_value(key, &port);
-            }
-        }
-        if self.capabilities != Capabilities::default() {
-            builder.add_value(enr::WAKU2, &[self.capabilities.0].as_slice());
-        }
-        // go-waku fails on a list of none.
-        if let Some(shards) = self.shards.as_ref().filter(|shards| shards.shards().next().is_some()) {
-            let (name, field) = shards.encode();
-            builder.add_value(name, &field);
-        }
-        if !multiaddrs.is_empty() {
-            let field = enr::encode_multiaddrs(multiaddrs).map_err(|_| AnnounceError::TooLong)?;
-            builder.add_value(enr::MULTIADDRS, &field);
-        }
-        builder.build(key).map(NodeRecord::new).map_err(|error| match error {
-            ::enr::Error::ExceedsMaxSize => AnnounceError::TooLong,
-            _ => AnnounceError::NotSigned,
-        })
-    }
-}
-
-/// `/ip4|ip6/…/tcp/…`.
-pub(super) fn tcp_address(socket: SocketAddr) -> Multiaddr {
-    let version = if socket.is_ipv4() { "ip4" } else { "ip6" };
-    let address = format!("/{version}/{}/tcp/{}", socket.ip(), socket.port());
-    address.parse().expect("an IP address and a port make a multiaddr")
 }
 
 /// Whether every Waku node can read the address, which ends in `/p2p/…`.
@@ -151,20 +119,10 @@ fn protocols(address: &Multiaddr) -> Vec<&'static str> {
     address.protocol_stack().collect()
 }
 
-/// Why a record cannot be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AnnounceError {
-    /// It would be longer than [`MAX_RECORD_LEN`].
-    #[error("it does not fit a record of {MAX_RECORD_LEN} bytes")]
-    TooLong,
-    /// The system has no randomness to sign with.
-    #[error("it could not be signed")]
-    NotSigned,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MAX_RECORD_LEN;
 
     const RELAY: &str = "16Uiu2HAmNaeL4p3WEYzC9mgXBmBWSgWjPHRvatZTXnp8Jgv3iKsb";
 
@@ -300,48 +258,5 @@ mod tests {
         assert_eq!(said(&announced), parsed(&[&wss, &tcp, "/dns4/b.org/tcp/5"]));
         assert_eq!(announced.no_room, parsed(&[&quic, &ws]));
         assert!((250..=MAX_RECORD_LEN).contains(&announced.record.encode().len()));
-    }
-
-    #[test]
-    fn more_than_63_shards_are_a_bit_vector_in_nwakus_order() {
-        let sign = |shards| {
-            let shards = Some(RelayShards::new(73, shards).unwrap());
-            let announced = Announcement { shards, ..Announcement::default() }.sign(&keypair()).unwrap();
-            announced.record
-        };
-        let list = sign(0..63);
-        assert!(list.field(enr::RS).is_some() && list.field(enr::RSV).is_none());
-        let bits = sign(1..65);
-        let mut field = [0; 130];
-        field[..11].copy_from_slice(&[0, 73, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0b1]);
-        assert_eq!(bits.field(enr::RSV).as_deref(), Some(field.as_slice()));
-        assert_eq!(bits.field(enr::RS), None);
-        assert_eq!(bits.shards(), RelayShards::new(73, 1..65).ok());
-    }
-
-    #[test]
-    fn what_says_nothing_is_not_in_the_record() {
-        let shards = RelayShards::new(1, []).ok();
-        let announced = Announcement { shards, ..Announcement::default() }.sign(&keypair()).unwrap();
-        let record = announced.record;
-        for key in [enr::WAKU2, enr::RS, enr::RSV, enr::MULTIADDRS] {
-            assert_eq!(record.field(key), None, "{key}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_without_addresses_is_an_error() {
-        let announcement = Announcement {
-            ip4: Some(Ipv4Addr::LOCALHOST),
-            ip6: Some(Ipv6Addr::LOCALHOST),
-            tcp4: Some(60000),
-            udp4: Some(9000),
-            shards: Some(RelayShards::new(1, 0..1024).unwrap()),
-            capabilities: Capabilities::RELAY,
-            ..Announcement::default()
-        };
-        assert_eq!(announcement.sign(&keypair()), Err(AnnounceError::TooLong));
-        let smaller = Announcement { ip6: None, ..announcement };
-        assert!(smaller.sign(&keypair()).is_ok());
     }
 }

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use enr::k256::ecdsa::SigningKey;
 use libp2p::identity::{self, secp256k1};
 use thiserror::Error;
+use waku_discovery::k256::ecdsa::SigningKey;
 use zeroize::Zeroizing;
 
 use crate::PeerId;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::sleep;
 use waku::peers::{NewPeer, PeerOrigin};
-use waku::{Announcement, Capabilities, Multiaddr, Node, NodeRecord};
-use waku_discovery::discv5::{self, Discovery, Fields, Found};
+use waku::{Capabilities, Fields, Node};
+use waku_discovery::discv5::{self, Discovery, Found};
 use waku_discovery::dns::{Client, TreeUrl};
 use waku_discovery::{Record, dns};
 use waku_operator::command_line::{Discv5, Options, Origin};
@@ -28,14 +28,10 @@ const REFRESH: Duration = Duration::from_secs(30 * 60);
 pub(crate) async fn start(
     options: &Options,
     secret: &Zeroizing<[u8; 32]>,
-    announcement: &Announcement,
+    (seq, fields): (u64, Fields),
 ) -> anyhow::Result<Option<(Discovery, Found)>> {
     let Some(discv5) = &options.discovery.discv5 else { return Ok(None) };
-    let config = discv5::Config {
-        fields: fields(announcement),
-        seq: Some(announcement.seq),
-        ..config(options, discv5, secret)
-    };
+    let config = discv5::Config { fields, seq: Some(seq), ..config(options, discv5, secret) };
     let started = Discovery::start(config).await.context("discovery cannot start")?;
     tracing::info!(address = %started.0.local_addr(), "discovery started");
     Ok(Some(started))
@@ -50,28 +46,6 @@ fn config(options: &Options, discv5: &Discv5, secret: &Zeroizing<[u8; 32]>) -> d
         // The library knows nwaku's limits and none.
         limit_ips: discv5.table_ip_limit <= 10 && discv5.bucket_ip_limit <= 2,
         ..discv5::Config::new(**secret, listen)
-    }
-}
-
-/// What the record says, as discovery takes it.
-pub(crate) fn fields(announcement: &Announcement) -> Fields {
-    // Where the node is by IP address and port is said by fields of its own.
-    let plain = [
-        announcement.ip4.zip(announcement.tcp4).map(|(ip, port)| format!("/ip4/{ip}/tcp/{port}")),
-        announcement.ip6.zip(announcement.tcp6).map(|(ip, port)| format!("/ip6/{ip}/tcp/{port}")),
-    ];
-    let is_listed = |address: &&Multiaddr| !plain.iter().flatten().any(|plain| *plain == address.to_string());
-    let listed = announcement.multiaddrs.iter().filter(is_listed);
-    Fields {
-        ip4: announcement.ip4,
-        ip6: announcement.ip6,
-        tcp4: announcement.tcp4,
-        tcp6: announcement.tcp6,
-        udp4: announcement.udp4,
-        udp6: announcement.udp6,
-        multiaddrs: listed.map(|address| address.to_vec().into()).collect(),
-        shards: announcement.shards.clone(),
-        capabilities: announcement.capabilities,
     }
 }
 
@@ -147,8 +121,7 @@ impl ListOptions {
 
 /// Tells the node of these nodes; `None` when it has stopped.
 async fn learn(node: &Node, records: impl IntoIterator<Item = Record>, origin: PeerOrigin) -> Option<usize> {
-    let records = records.into_iter().filter_map(|record| NodeRecord::decode(&record.encode()).ok());
-    let peers = records.map(|record| NewPeer::from_record(&record, origin));
+    let peers = records.into_iter().map(|record| NewPeer::from_record(&record.into(), origin));
     node.peers().add(peers).await.ok()
 }
 

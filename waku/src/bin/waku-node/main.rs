@@ -35,6 +35,7 @@ use self::measured::Measured;
 use self::plan::Plan;
 use self::record::Recorder;
 use self::rest::{About, Api, Server};
+use self::resume::Resume;
 use self::topics::Topics;
 
 fn main() -> ExitCode {
@@ -189,10 +190,14 @@ impl Running {
             capabilities(options, &config),
         );
         let first = recorder.announcement(&first_topics(options, &config, &shards, &content_topics));
-        let discovery = finding::start(options, &secret, &first).await?;
+        let discovery = finding::start(options, &secret, (first.seq, recorder.fields(&first))).await?;
         config.announced = place.told();
         config.store = open_store(options, &registry).await?;
-        let kept_since = resume::now();
+        let resuming = match config.store.as_ref().filter(|_| options.store_resume) {
+            // Before the node keeps anything itself.
+            Some(store) => Some(Resume::new(options, store.archive.clone()).await?),
+            None => None,
+        };
         let node = Node::spawn(config).await.context("the node cannot start")?;
         tracing::info!("Created WakuMetadata protocol");
         if options.relay.enabled {
@@ -213,9 +218,8 @@ impl Running {
         if let Some(lists) = ListOptions::new(options) {
             tasks.spawn(finding::read_lists(node.clone(), lists, Arc::clone(&registry)));
         }
-        if options.store_resume && node.store().archive().is_some() {
-            let store = options.services.store.as_deref().and_then(|address| address.parse().ok());
-            tasks.spawn(resume::resume(node.clone(), store, kept_since));
+        if let Some(resuming) = resuming {
+            tasks.spawn(resuming.run(node.clone()));
         }
         figures.follow(&node, options, discovery.clone(), &mut tasks);
         let mut running = Self { node, rest: server, metrics, discovery, tasks, _topics: topics };
@@ -235,17 +239,17 @@ impl Running {
         mut announced: Option<RelayShards>,
     ) {
         let mut topics = self.node.relay().watch_topics();
-        let mut renewed = move |topics: &mut watch::Receiver<BTreeSet<PubsubTopic>>| {
+        let mut renewed = move |recorder: &Recorder, topics: &mut watch::Receiver<BTreeSet<PubsubTopic>>| {
             let announcement = recorder.announcement(topics.borrow_and_update().iter());
             let is_new = announcement.shards != announced;
             announced.clone_from(&announcement.shards);
-            is_new.then(|| (recorder.about(&announcement), announcement))
+            is_new.then_some(announcement)
         };
         let Some(discovery) = self.discovery.clone() else {
             self.tasks.spawn(async move {
                 while topics.changed().await.is_ok() {
-                    if let Some((about, _)) = renewed(&mut topics) {
-                        record::show(&view, about);
+                    if let Some(announcement) = renewed(&recorder, &mut topics) {
+                        record::show(&view, recorder.about(&announcement));
                     }
                 }
             });
@@ -262,8 +266,8 @@ impl Running {
                         if changed.is_err() {
                             return;
                         }
-                        if let Some((_, announcement)) = renewed(&mut topics)
-                            && let Err(error) = discovery.update(finding::fields(&announcement))
+                        if let Some(announcement) = renewed(&recorder, &mut topics)
+                            && let Err(error) = discovery.update(recorder.fields(&announcement))
                         {
                             tracing::error!(%error, "the node record stays as it was");
                         }

@@ -37,6 +37,10 @@ impl Place {
             .external
             .iter()
             .map(|text| text.parse().ok().with_context(|| format!("Invalid multiaddress provided: {text}")));
+        let name = addresses.dns4_domain_name.clone();
+        if let Some(name) = name.as_deref().filter(|name| !is_domain_name(name)) {
+            anyhow::bail!("--dns4-domain-name={name}: it must be a domain name like node.example.org");
+        }
         Ok(Self {
             listen: addresses.listen_address,
             tcp: addresses.tcp_port,
@@ -48,7 +52,7 @@ impl Place {
             discovery: options.discovery.discv5.as_ref().map(|discv5| discv5.port),
             ip: known.unwrap_or_else(|| seen_as(addresses.listen_address)),
             is_known: known.is_some(),
-            name: addresses.dns4_domain_name.clone().filter(|name| !name.is_empty()),
+            name,
             external: external.collect::<anyhow::Result<_>>()?,
             only_external: addresses.only_external,
         })
@@ -83,8 +87,7 @@ impl Place {
             }),
         );
         addresses.extend(self.quic.map(|port| format!("{host}/udp/{port}/quic-v1")));
-        // A name that is none was refused by `checked`.
-        let addresses = addresses.into_iter().filter_map(|address| address.parse().ok());
+        let addresses = addresses.iter().map(|address| parsed(address));
         addresses.chain(self.external.iter().cloned()).collect()
     }
 
@@ -110,7 +113,7 @@ impl Place {
             IpAddr::V4(ip) => (Some(ip), None),
             IpAddr::V6(ip) => (None, Some(ip)),
         };
-        let port = |is_there: bool, port| if is_there { Some(port) } else { None };
+        let port = |is_there: bool, port| is_there.then_some(port);
         Announcement {
             seq,
             ip4,
@@ -136,8 +139,16 @@ fn kind(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "ip4" } else { "ip6" }
 }
 
+fn is_domain_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(is_label)
+}
+
 fn parsed(address: &str) -> Multiaddr {
-    address.parse().expect("an IP address and a port make a multiaddress")
+    address.parse().expect("a host that was checked and a port make a multiaddress")
 }
 
 /// The address of this machine that others see, as far as it can be known without asking anybody.
@@ -154,5 +165,24 @@ fn seen_as(listen: IpAddr) -> IpAddr {
         primary(Ipv4Addr::UNSPECIFIED.into(), ANYWHERE.0).unwrap_or(Ipv4Addr::LOCALHOST.into())
     } else {
         primary(Ipv6Addr::UNSPECIFIED.into(), ANYWHERE.1).unwrap_or(Ipv6Addr::LOCALHOST.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_labels_with_dots_between() {
+        let long = format!("{}.org", "a".repeat(63));
+        for name in ["node.example.org", "node", "node.example.", "_a-1.example", &long] {
+            assert!(is_domain_name(name), "{name}");
+        }
+        let too_long = ["a".repeat(64), ["a"; 128].join(".")];
+        for name in
+            ["", ".", "a..b", ".a", "no/name", "no name", "n\u{f6}.example", &too_long[0], &too_long[1]]
+        {
+            assert!(!is_domain_name(name), "{name}");
+        }
     }
 }

@@ -3,12 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use k256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use k256::ecdsa::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
-use waku::{Envelope, Shard, Validator, Verdict};
+use waku::{Envelope, Shard, Validator, Verdict, unix_nanos};
 use waku_operator::command_line::Options;
 
 /// How far a signed message's timestamp may be from the clock, in nanoseconds: five minutes.
@@ -53,8 +52,7 @@ impl ProtectedShards {
 
 impl Validator for ProtectedShards {
     fn validate(&self, envelope: &Envelope) -> Verdict {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.judge(envelope, i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+        self.judge(envelope, unix_nanos())
     }
 }
 

@@ -1,9 +1,7 @@
 //! What the node says of itself, and who hears it when that changes.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tokio::sync::watch;
-use waku::{Announcement, Capabilities, Keypair, PubsubTopic, RelayShards, Shard};
+use waku::{Announcement, Capabilities, Fields, Keypair, PubsubTopic, RelayShards, Shard, unix_nanos};
 
 use crate::place::Place;
 use crate::rest::About;
@@ -28,7 +26,13 @@ impl Recorder {
         let shards: Vec<u16> =
             shards.filter(|shard| shard.cluster() == self.cluster).map(Shard::index).collect();
         let shards = RelayShards::new(self.cluster, shards).ok();
-        self.place.announcement(unix_millis(), shards, self.capabilities)
+        let seq = u64::try_from(unix_nanos() / 1_000_000).unwrap_or_default();
+        self.place.announcement(seq, shards, self.capabilities)
+    }
+
+    /// The same for discovery, which signs the record itself.
+    pub(crate) fn fields(&self, announcement: &Announcement) -> Fields {
+        announcement.fields(self.keypair.peer_id()).0
     }
 
     /// The same as it is shown.
@@ -37,6 +41,9 @@ impl Recorder {
             Ok(announced) => {
                 for address in announced.no_room {
                     tracing::warn!(%address, "no room for this address in the node record");
+                }
+                for address in announced.unsupported {
+                    tracing::warn!(%address, "no node record can have an address of this kind");
                 }
                 announced.record.to_string()
             }
@@ -59,9 +66,4 @@ pub(crate) fn show(view: &watch::Sender<About>, about: About) {
         }
         is_new
     });
-}
-
-fn unix_millis() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

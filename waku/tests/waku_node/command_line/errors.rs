@@ -130,6 +130,7 @@ fn a_port_that_is_taken_ends_the_start() {
 fn what_cannot_be_followed_ends_the_start() {
     for (args, expected) in [
         (&["--ext-multiaddr=nowhere"][..], "Invalid multiaddress provided: nowhere"),
+        (&["--dns4-domain-name=no/name"], "--dns4-domain-name=no/name"),
         (&["--storenode=nowhere"], "--storenode=nowhere"),
         (&["--filternode=/ip4/127.0.0.1/tcp/1"], "--filternode=/ip4/127.0.0.1/tcp/1"),
         (&["--lightpushnode=nowhere"], "--lightpushnode=nowhere"),

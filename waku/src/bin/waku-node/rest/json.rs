@@ -1,12 +1,10 @@
 //! Messages as JSON.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use data_encoding::{BASE64, BASE64_NOPAD};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
-use waku::{Bytes, WakuMessage};
+use waku::{Bytes, WakuMessage, unix_nanos};
 
 use super::input::Flaw;
 
@@ -104,11 +102,6 @@ impl MessageIn {
 fn decode_base64(text: &str) -> Result<Bytes, Flaw> {
     let bytes = BASE64_NOPAD.decode(text.trim_end_matches('=').as_bytes());
     bytes.map(Bytes::from).map_err(|_| Flaw::Base64)
-}
-
-fn unix_nanos() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// A message as the API writes it.

@@ -1,6 +1,8 @@
-//! What the node says of itself.
+//! What a node says of itself in its record.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+#[cfg(feature = "discv5")]
+use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ::enr::{Enr, TCP_ENR_KEY, TCP6_ENR_KEY, UDP_ENR_KEY, UDP6_ENR_KEY};
 use k256::ecdsa::SigningKey;
@@ -8,9 +10,9 @@ use thiserror::Error;
 use waku_proto::Bytes;
 use waku_proto::enr::{self, Capabilities, RelayShards};
 
-use crate::MAX_RECORD_LEN;
+use crate::{MAX_RECORD_LEN, Record};
 
-/// What is in the node's own record besides its key.
+/// What is in a node's own record besides its key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     /// Where the node can be reached over IPv4. Without an address nobody can find the node; it finds others.
@@ -25,7 +27,7 @@ pub struct Fields {
     pub udp4: Option<u16>,
     /// The same over IPv6.
     pub udp6: Option<u16>,
-    /// Binary multiaddrs without `/p2p/…`, the most useful first. As many are in the record as fit, from the first on.
+    /// Binary multiaddrs without `/p2p/…`, the most useful first. Each is in the record that fits beside those before it.
     pub multiaddrs: Vec<Bytes>,
     /// The shards the node is on. They also say who is looked for.
     pub shards: Option<RelayShards>,
@@ -35,38 +37,33 @@ pub struct Fields {
 
 impl Fields {
     /// The same, with the port that the node listens on where no other is given.
-    pub(super) fn with_port(mut self, listens: SocketAddr) -> Self {
+    #[cfg(feature = "discv5")]
+    pub(crate) fn with_port(mut self, listens: SocketAddr) -> Self {
         let port = if listens.is_ipv4() { &mut self.udp4 } else { &mut self.udp6 };
         port.get_or_insert(listens.port());
         self
     }
 
-    /// Signs a record, and returns the addresses that did not fit.
+    /// Signs a record, and returns the [`multiaddrs`](Self::multiaddrs) that did not fit. `seq` has to be greater than in
+    /// every record of the same key before; else nobody takes it for news.
     ///
     /// # Errors
     /// When it is too long without any of `multiaddrs`.
-    pub(super) fn sign(
-        &self,
-        seq: u64,
-        key: &SigningKey,
-    ) -> Result<(Enr<SigningKey>, Vec<Bytes>), FieldsError> {
-        let mut fitting = self.multiaddrs.len();
-        loop {
-            let (listed, left_out) = self.multiaddrs.split_at(fitting);
-            match self.record(seq, listed, key) {
-                Ok(record) => return Ok((record, left_out.to_vec())),
-                Err(FieldsError::TooLong) if fitting > 0 => fitting -= 1,
+    pub fn sign(&self, seq: u64, key: &SigningKey) -> Result<(Record, Vec<Bytes>), FieldsError> {
+        let mut record = self.record(seq, &[], key)?;
+        let (mut listed, mut left_out) = (Vec::new(), Vec::new());
+        for address in &self.multiaddrs {
+            listed.push(address.clone());
+            match self.record(seq, &listed, key) {
+                Ok(longer) => record = longer,
+                Err(FieldsError::TooLong) => left_out.extend(listed.pop()),
                 Err(error) => return Err(error),
             }
         }
+        Ok((record, left_out))
     }
 
-    fn record(
-        &self,
-        seq: u64,
-        multiaddrs: &[Bytes],
-        key: &SigningKey,
-    ) -> Result<Enr<SigningKey>, FieldsError> {
+    fn record(&self, seq: u64, multiaddrs: &[Bytes], key: &SigningKey) -> Result<Record, FieldsError> {
         let mut builder = Enr::builder();
         builder.seq(seq);
         for ip in [self.ip4.map(IpAddr::from), self.ip6.map(IpAddr::from)].into_iter().flatten() {
@@ -97,7 +94,7 @@ impl Fields {
             let field = enr::encode_multiaddrs(multiaddrs).ok().filter(|_| len < MAX_RECORD_LEN);
             builder.add_value(enr::MULTIADDRS, &field.ok_or(FieldsError::TooLong)?);
         }
-        builder.build(key).map_err(|error| match error {
+        builder.build(key).map(Record::from).map_err(|error| match error {
             ::enr::Error::ExceedsMaxSize => FieldsError::TooLong,
             _ => FieldsError::NotSigned,
         })
@@ -118,15 +115,15 @@ pub enum FieldsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Record;
 
     fn key() -> SigningKey {
         SigningKey::from_slice(&[0x11; 32]).unwrap()
     }
 
     fn sign(fields: &Fields) -> (Record, Vec<Bytes>) {
-        let (enr, left_out) = fields.sign(7, &key()).unwrap();
-        (Record::decode(&alloy_rlp::encode(enr)).unwrap(), left_out)
+        let (record, left_out) = fields.sign(7, &key()).unwrap();
+        assert_eq!(Record::decode(&record.encode()).as_ref(), Ok(&record));
+        (record, left_out)
     }
 
     fn addresses(lengths: &[usize]) -> Vec<Bytes> {
@@ -147,8 +144,22 @@ mod tests {
         let (record, left_out) = sign(&fields);
         assert_eq!((record.seq(), record.udp()), (7, "192.0.2.1:9000".parse().ok()));
         assert_eq!((record.shards(), record.capabilities()), (fields.shards, fields.capabilities));
-        assert_eq!(record.field("multiaddrs"), enr::encode_multiaddrs(&fields.multiaddrs).ok());
+        assert_eq!(record.field(enr::MULTIADDRS), enr::encode_multiaddrs(&fields.multiaddrs).ok());
         assert_eq!(left_out, Vec::<Bytes>::new());
+    }
+
+    #[test]
+    fn more_than_63_shards_are_a_bit_vector_in_nwakus_order() {
+        let sign =
+            |shards| sign(&Fields { shards: RelayShards::new(73, shards).ok(), ..Fields::default() }).0;
+        let list = sign(0..63);
+        assert!(list.field(enr::RS).is_some() && list.field(enr::RSV).is_none());
+        let bits = sign(1..65);
+        let mut field = [0; 130];
+        field[..11].copy_from_slice(&[0, 73, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0b1]);
+        assert_eq!(bits.field(enr::RSV).as_deref(), Some(field.as_slice()));
+        assert_eq!(bits.field(enr::RS), None);
+        assert_eq!(bits.shards(), RelayShards::new(73, 1..65).ok());
     }
 
     #[test]
@@ -160,15 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_addresses_are_left_out_until_the_rest_fits() {
+    fn addresses_that_do_not_fit_beside_those_before_them_are_left_out() {
         let multiaddrs = addresses(&[60, 60, 60, 5]);
         let (record, left_out) = sign(&Fields { multiaddrs: multiaddrs.clone(), ..Fields::default() });
-        assert_eq!(left_out, multiaddrs[2..]);
-        assert_eq!(record.field("multiaddrs"), enr::encode_multiaddrs(&multiaddrs[..2]).ok());
+        assert_eq!(left_out, multiaddrs[2..3]);
+        let listed = [&multiaddrs[..2], &multiaddrs[3..]].concat();
+        assert_eq!(record.multiaddrs(), listed);
         assert!(record.encode().len() <= MAX_RECORD_LEN);
 
         let (record, left_out) = sign(&Fields { multiaddrs: addresses(&[70_000]), ..Fields::default() });
-        assert_eq!((record.field("multiaddrs"), left_out.len()), (None, 1));
+        assert_eq!((record.field(enr::MULTIADDRS), left_out.len()), (None, 1));
     }
 
     #[test]
@@ -186,6 +198,7 @@ mod tests {
         assert!(Fields { ip6: None, ..fields }.sign(1, &key()).is_ok());
     }
 
+    #[cfg(feature = "discv5")]
     #[test]
     fn the_port_that_is_listened_on_is_said_where_no_other_is() {
         let fields = Fields::default().with_port("127.0.0.1:9000".parse().unwrap());
