@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::events::{Pace, Source, Subscription};
 use crate::metrics::Selection;
 use crate::policy::header::Header;
-use crate::policy::{Decision, Effect, Glob, Grants, Head, Kind, Policy, Refusal, Service, json_rpc};
+use crate::policy::{Decision, Effect, Glob, Grant, Grants, Head, Kind, Policy, Refusal, Service, json_rpc};
 use crate::upstream::{
     self, AnswerBody, Call, Outgoing, PeerPlace, PeerSlots, Place, RequestBody, ServiceSlots, Token,
     TokenError, Uploading,
@@ -56,6 +56,8 @@ pub struct Checked {
     pub is_stream: bool,
     /// Most bytes of its body.
     pub max_request: u64,
+    /// The grant it needs.
+    pub grant: Grant,
 }
 
 /// The gateway. Copies are one and the same.
@@ -106,6 +108,7 @@ impl Gateway {
             effect: decision.effect(),
             is_stream: matches!(decision.rule.kind, Kind::Events(_)),
             max_request: decision.rule.max_request,
+            grant: decision.rule.grant,
         })
     }
 

@@ -15,7 +15,7 @@ mod target;
 
 pub use base::{BaseUrl, BaseUrlError};
 pub use grant::{Grant, Grants, UnknownGrant};
-pub use header::{MAX_HEADER_BYTES, MAX_HEADERS};
+pub use header::{MAX_HEADER_BYTES, MAX_HEADERS, passes_to_service};
 pub use pattern::{Glob, Pattern, PatternError};
 pub use refusal::{JsonRpcRefusal, Refusal};
 pub use rule::{Effect, Kind, Method, Parameters, Rule, Service};

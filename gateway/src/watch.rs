@@ -20,4 +20,4 @@ pub use codec::DecodeError;
 pub use file::{HistoryError, HistoryFile};
 pub use history::{DAY, History};
 pub use sample::{Column, Sample};
-pub use task::{Watch, WatchConfig};
+pub use task::{News, Watch, WatchConfig};

@@ -8,12 +8,14 @@ mod access;
 mod client;
 mod notice;
 mod protocol;
+mod room;
 mod serve;
 mod server;
 
 pub(crate) use access::{Access, Watch};
 pub(crate) use notice::{Notice, Who};
 pub(crate) use protocol::{PeerStatus, Request, Response, Secret, StaticNodeStatus, Status};
+pub(crate) use room::Room;
 pub(crate) use server::Server;
 
 /// The socket's name in the data directory.

@@ -1,36 +1,124 @@
-//! `run` and `app run`: the service that keeps sessions with everybody paired.
+//! `run` and `app run`: the service that keeps sessions with everybody paired, and carries requests over them.
 
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use node_manager::Service;
+use node_manager::app::{App, AppConfig, LocalToken};
+use node_manager::host::{Host, HostConfig, HostError};
+use node_manager::{Service, ServiceConfig};
 use waku_pairing::party::Part;
+use zeroize::Zeroizing;
 
-use crate::args::{Global, RunArgs};
-use crate::control::{Notice, Server, Watch};
-use crate::failure::Failure;
+use crate::args::{AppRunArgs, Global, HostRunArgs, RunArgs, TokenArgs};
+use crate::control::{Notice, Room, Server, Watch};
+use crate::failure::{Failure, Kind};
 use crate::settings;
 use crate::signals::Signals;
 
-/// Runs until a signal asks it to stop; a second one is obeyed at once.
-pub(crate) async fn run(global: &Global, part: Part, args: &RunArgs) -> Result<(), Failure> {
-    let config = settings::service(global, part, Some(&args.label))?;
-    let network = args.network.network()?;
+/// The name of the configuration in the data directory.
+const CONFIG: &str = "config.toml";
+/// What is answered without a configuration.
+const NIMBUS: &str = "profile = \"nimbus\"\n";
+/// The longest token file that is read, in bytes.
+const MAX_TOKEN: u64 = 4096;
+
+/// `run`: the host's side.
+pub(crate) async fn host(global: &Global, args: &HostRunArgs) -> Result<(), Failure> {
+    let mut config = settings::service(global, Part::NodeManager, Some(&args.run.label))?;
+    let network = args.run.network.network()?;
     let mut signals = Signals::new()?;
-    let service = Arc::new(Service::start(&config, network).await?);
-    let server = Server::open(&config.data_dir)?;
-    announce(&service).await;
-    let mut watch = Watch::local(&service);
+    let gateway = gateway(args.config.as_deref(), &config.data_dir)?;
+    settle_in(&mut config, &args.run);
+    // The vault's directory is made, and checked, with the vault: the host's files go there afterwards.
+    let host_config = HostConfig::new(gateway, &config.data_dir, config.label.to_string());
+    node_manager::Vault::open(&config.data_dir, Part::NodeManager)
+        .map(drop)
+        .map_err(node_manager::StartError::from)?;
+    let (host, requested) = Host::open(host_config)?;
+    config.requested = Some(requested);
+    let service = Service::start(&config, network).await?;
+    let hosting = host.start(service.party().clone());
+    let room = Arc::new(Room::of_host(service, hosting.grants().clone()));
+    let ended = run(&room, &mut signals).await;
+    let stopped = signals.unless_interrupted(async {
+        room.service.stop().await;
+        hosting.stop().await;
+    });
+    stopped.await?;
+    tracing::info!("stopped");
+    ended
+}
+
+/// `app run`: the app's side.
+pub(crate) async fn app(global: &Global, args: &AppRunArgs) -> Result<(), Failure> {
+    let mut config = settings::service(global, Part::App, Some(&args.run.label))?;
+    let network = args.run.network.network()?;
+    let mut signals = Signals::new()?;
+    settle_in(&mut config, &args.run);
+    let app_config = AppConfig { token: token(&args.token)?, ports: args.endpoints.clone() };
+    let service = Service::start(&config, network).await?;
+    let tunnels = service.tunnels().expect("a daemon is on the network").clone();
+    let app = App::start(app_config, service.party().clone(), tunnels);
+    let room = Arc::new(Room::of_app(service, app.endpoints()));
+    let ended = run(&room, &mut signals).await;
+    drop(app);
+    signals.unless_interrupted(room.service.stop()).await?;
+    tracing::info!("stopped");
+    ended
+}
+
+fn settle_in(config: &mut ServiceConfig, args: &RunArgs) {
+    config.message_budget = args.message_budget.map(|budget| (budget.0, budget.1));
+}
+
+/// Runs until a signal asks it to stop; a second one is obeyed at once.
+async fn run(room: &Arc<Room>, signals: &mut Signals) -> Result<(), Failure> {
+    let server = Server::open(room.service.data_dir())?;
+    announce(&room.service).await;
+    let mut watch = Watch::local(&room.service);
     tokio::select! {
-        () = server.run(&service) => {}
+        () = server.run(room) => {}
         () = log_notices(&mut watch) => {
             return Err(Failure::other("the service ended by itself").hint("the log says why; start it again"));
         }
         signal = signals.next() => tracing::info!(signal, "stopping"),
     }
-    drop(server);
-    signals.unless_interrupted(service.stop()).await?;
-    tracing::info!("stopped");
     Ok(())
+}
+
+/// What apps may ask: the file that is named, the one in the data directory, or what suits Nimbus.
+pub(crate) fn gateway(named: Option<&Path>, data_dir: &Path) -> Result<waku_gateway::Config, Failure> {
+    let own = data_dir.join(CONFIG);
+    let read = match named {
+        Some(path) => waku_gateway::Config::load(path),
+        None if own.exists() => waku_gateway::Config::load(&own),
+        None => waku_gateway::Config::parse("the built-in configuration", NIMBUS),
+    };
+    read.map_err(Failure::usage)
+}
+
+/// The token that a file has.
+pub(crate) fn token(args: &TokenArgs) -> Result<Option<LocalToken>, Failure> {
+    let Some(path) = &args.local_token_file else { return Ok(None) };
+    let failed = |error: io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    if fs::metadata(path).map_err(failed)?.len() > MAX_TOKEN {
+        return Err(Failure::usage(format!("{} is no token: it is too long", path.display())));
+    }
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
+    let token = LocalToken::new(Zeroizing::new(text.trim().to_owned()));
+    let token = token.map_err(|error| {
+        Failure::usage(format!("{}: {error}", path.display())).hint("make one with `openssl rand -hex 32`")
+    })?;
+    Ok(Some(token))
+}
+
+impl From<HostError> for Failure {
+    fn from(error: HostError) -> Self {
+        Self::new(Kind::Vault, error)
+            .hint("check that the disk has room and that the data directory may be written to")
+    }
 }
 
 async fn announce(service: &Service) {

@@ -94,7 +94,7 @@ impl From<StartError> for Failure {
             _ => "",
         };
         match &error {
-            StartError::Vault(_) | StartError::Store(_) => {
+            StartError::Vault(_) | StartError::Store(_) | StartError::Journal(_) => {
                 let failure = Self::new(Kind::Vault, &error);
                 if vault_hint.is_empty() { failure } else { failure.hint(vault_hint) }
             }

@@ -4,8 +4,12 @@
 //! sessions with everybody the party knows. Its [`Handle`](waku_pairing::endpoint::Handle) takes commands (offer a code,
 //! pair, type the digits, ping, unpair) and tells what happens.
 
+pub mod app;
 mod channel;
+pub mod host;
+mod kept_file;
 mod service;
+pub mod tunnels;
 mod vault;
 
 pub use service::{Network, Service, ServiceConfig, StartError};

@@ -1,6 +1,8 @@
 //! The `node-manager` command.
 
 mod args;
+mod ask;
+mod audit;
 mod control;
 mod daemon;
 mod demo;
@@ -60,8 +62,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Pair(args) => pair::host(&global, args).await,
         Command::App(AppCommand::Pair(args)) => pair::app(&global, args).await,
         Command::App(AppCommand::Digits(args)) => peers::digits(&global, args).await,
-        Command::Run(args) => daemon::run(&global, Part::NodeManager, &args).await,
-        Command::App(AppCommand::Run(args)) => daemon::run(&global, Part::App, &args).await,
+        Command::Run(args) => Box::pin(daemon::host(&global, &args)).await,
+        Command::App(AppCommand::Run(args)) => Box::pin(daemon::app(&global, &args)).await,
+        Command::App(AppCommand::Http(args)) => ask::http(&global, args).await,
+        Command::App(AppCommand::Events(args)) => ask::events(&global, args).await,
+        Command::App(AppCommand::Alerts(args)) => ask::alerts(&global, args).await,
+        Command::App(AppCommand::Watch(args)) => ask::watch(&global, args).await,
+        Command::Audit(args) => audit::audit(&global, &args),
         command => on_part(&global, command).await,
     }
 }

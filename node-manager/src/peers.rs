@@ -54,7 +54,13 @@ pub(crate) async fn peers(global: &Global, part: Part, args: PeersArgs) -> Resul
             let name = name.map(|name| name.to_string());
             call(global, part, Request::Rename { peer, name }).await?
         }
-        Some(PeersCommand::Revoke { peer }) => {
+        Some(PeersCommand::Grant { peer, grants }) => {
+            call(global, part, Request::Grant { peer, grants }).await?
+        }
+        Some(PeersCommand::Revoke { peer, grants }) if !grants.is_empty() => {
+            call(global, part, Request::Withdraw { peer, grants }).await?
+        }
+        Some(PeersCommand::Revoke { peer, .. }) => {
             let revoked = call(global, part, Request::Revoke { peer }).await?;
             if let (Some(Response::Peer(peer)), false) = (&revoked, args.json) {
                 print_line(format_args!("Unpaired: {} ({}).", peer.name, peer.fingerprint));

@@ -1,11 +1,11 @@
 //! A party at work: its vault, its Waku node and its sessions. The daemon, the commands, the demo and a GUI all run one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use getrandom::SysRng;
-use getrandom::rand_core::UnwrapErr;
-use tokio::sync::{Mutex, watch};
+use getrandom::rand_core::{Rng as _, UnwrapErr};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use waku::{Config, Keypair, Multiaddr, Node, Sharding};
@@ -14,11 +14,16 @@ use waku_pairing::endpoint::{ChannelClosed, Driver, Handle, endpoint};
 use waku_pairing::hello::Label;
 use waku_pairing::identity::{Fingerprint, Identity};
 use waku_pairing::party::{self, Part};
-use waku_pairing::store::StoreError;
+use waku_pairing::store::{PeerStore as _, StoreError};
+use waku_tunnel::budget::Budget;
+use waku_tunnel::request::Side;
 
 use crate::channel::{NoChannel, WakuChannel};
+use crate::tunnels::{self, Journal, JournalError, Requested, Tunnels};
 use crate::vault::{Vault, VaultError};
 
+/// Messages of peers' applications that wait to be taken in.
+const DATA: usize = 1024;
 /// How long a service that stops waits for its last words to be published.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -33,13 +38,18 @@ pub struct ServiceConfig {
     pub data_dir: PathBuf,
     /// How long a session may be silent before the other side is pinged.
     pub ping_interval: Duration,
+    /// How many messages may be sent, in how long: what a network with rate limit proofs lets a member send. Without
+    /// one there is a limit for politeness alone.
+    pub message_budget: Option<(u32, Duration)>,
+    /// Who answers the requests of paired apps, on the host. Without anybody they are refused.
+    pub requested: Option<mpsc::Sender<Requested>>,
 }
 
 impl ServiceConfig {
     /// The defaults of a side.
     pub fn new(part: Part, label: Label, data_dir: impl Into<PathBuf>) -> Self {
         let ping_interval = party::Config::DEFAULT_PING_INTERVAL;
-        Self { part, label, data_dir: data_dir.into(), ping_interval }
+        Self { part, label, data_dir: data_dir.into(), ping_interval, message_budget: None, requested: None }
     }
 
     fn party(&self) -> party::Config {
@@ -67,6 +77,8 @@ pub struct Service {
     fingerprint: Fingerprint,
     party: Handle,
     node: Option<Node>,
+    tunnels: Option<Tunnels>,
+    data_dir: PathBuf,
     /// Closed when the party has ended.
     alive: watch::Receiver<()>,
     /// `None` once it has been stopped.
@@ -78,6 +90,8 @@ type DriverTask = JoinHandle<Result<(), ChannelClosed>>;
 struct Tasks {
     driver: DriverTask,
     pump: Option<JoinHandle<()>>,
+    /// The tunnels' driver.
+    carrier: Option<JoinHandle<()>>,
 }
 
 impl Service {
@@ -86,7 +100,12 @@ impl Service {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(config: &ServiceConfig, network: Network) -> Result<Self, StartError> {
-        let vault = Vault::open(&config.data_dir, config.part)?;
+        let mut vault = Vault::open(&config.data_dir, config.part)?;
+        let pairings = vault.load()?.pairings();
+        let journal = match config.part {
+            Part::NodeManager => Some(Journal::open(&config.data_dir, &pairings)?),
+            Part::App => None,
+        };
         let Network { sharding, static_nodes, listen_addresses, keypair } = network;
         let keypair = match keypair {
             Some(keypair) => keypair,
@@ -101,17 +120,32 @@ impl Service {
         let (channel, pump) = WakuChannel::open(&node).await?;
         let identity = Identity::from_seed(vault.seed());
         let fingerprint = identity.key().fingerprint();
-        let (party, driver) =
+        let (party, mut driver) =
             endpoint(config.party(), identity, channel, vault, Box::new(UnwrapErr(SysRng)))?;
+        let (data, _) = driver.data(DATA);
+        let budget =
+            config.message_budget.map_or_else(Budget::polite, |(count, time)| Budget::new(count, time));
+        let (tunnels, carrier) = tunnels::Driver::new(tunnels::Parts {
+            side: if config.part == Part::App { Side::App } else { Side::Manager },
+            epoch: UnwrapErr(SysRng).next_u64().max(1),
+            party: party.clone(),
+            data,
+            budget,
+            journal,
+            requested: config.requested.clone(),
+        });
         let (driver, alive) = let_live(driver);
+        let carrier = tokio::spawn(carrier.run());
         Ok(Self {
             part: config.part,
             label: config.label.clone(),
             fingerprint,
             party,
             node: Some(node),
+            tunnels: Some(tunnels),
+            data_dir: config.data_dir.clone(),
             alive,
-            tasks: Mutex::new(Some(Tasks { driver, pump: Some(pump) })),
+            tasks: Mutex::new(Some(Tasks { driver, pump: Some(pump), carrier: Some(carrier) })),
         })
     }
 
@@ -132,8 +166,10 @@ impl Service {
             fingerprint,
             party,
             node: None,
+            tunnels: None,
+            data_dir: config.data_dir.clone(),
             alive,
-            tasks: Mutex::new(Some(Tasks { driver, pump: None })),
+            tasks: Mutex::new(Some(Tasks { driver, pump: None, carrier: None })),
         })
     }
 
@@ -145,6 +181,16 @@ impl Service {
     /// The Waku node; `None` offline.
     pub fn node(&self) -> Option<&Node> {
         self.node.as_ref()
+    }
+
+    /// Requests to and from everybody paired; `None` offline.
+    pub fn tunnels(&self) -> Option<&Tunnels> {
+        self.tunnels.as_ref()
+    }
+
+    /// The directory of its vault.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// Its side of the protocol.
@@ -170,10 +216,17 @@ impl Service {
 
     /// Takes leave of the peers and stops. The vault is closed when this returns. Stopping twice is fine.
     pub async fn stop(&self) {
-        let Some(Tasks { driver, pump }) = self.tasks.lock().await.take() else { return };
+        let Some(Tasks { driver, pump, carrier }) = self.tasks.lock().await.take() else { return };
+        if let Some(tunnels) = &self.tunnels {
+            tunnels.close().await;
+        }
         // A party that has ended already has taken its leave.
         _ = self.party.close().await;
         _ = driver.await;
+        if let Some(carrier) = carrier {
+            // It ends with the party.
+            _ = carrier.await;
+        }
         if let Some(pump) = pump {
             // The pump ends when everything the party said last is published.
             _ = timeout(LAST_WORDS, pump).await;
@@ -203,6 +256,9 @@ pub enum StartError {
     /// The vault's content cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The journal of requests cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The Waku node does not start.
     #[error(transparent)]
     Node(#[from] waku::SpawnError),

@@ -1,7 +1,7 @@
 //! What people read.
 
 use std::fmt::Write;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::control::{Notice, PeerStatus, StaticNodeStatus, Status};
 
@@ -55,6 +55,19 @@ fn ago(then: u64) -> String {
     }
 }
 
+/// A Unix second, in UTC.
+pub(crate) fn time(second: u64) -> String {
+    // A clock that is far off is shown as the last moment that has a name.
+    let latest = 253_402_300_799;
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(second.min(latest));
+    humantime::format_rfc3339_seconds(then).to_string()
+}
+
+/// A minute since 1970, as hosts write it.
+pub(crate) fn minute(minute: &serde_json::Value) -> String {
+    time(minute.as_u64().unwrap_or_default().saturating_mul(60))
+}
+
 fn stage(peer: &PeerStatus) -> String {
     match (peer.stage.as_str(), peer.compared, &peer.digits) {
         ("confirmed", true, _) => "paired".to_owned(),
@@ -78,7 +91,13 @@ pub(crate) fn peers(peers: &[PeerStatus]) -> String {
     if peers.is_empty() {
         return "Nobody is paired with this side yet.".to_owned();
     }
-    let header = ["NAME", "FINGERPRINT", "PAIRING", "SESSION", "LAST SEEN", "ROUND TRIP"].map(str::to_owned);
+    // What is known of them: on the host what they may do, on the app's side where they are reached.
+    let further = match peers {
+        [PeerStatus { grants: Some(_), .. }, ..] => "MAY",
+        _ => "ADDRESS",
+    };
+    let header =
+        ["NAME", "FINGERPRINT", "PAIRING", "SESSION", "LAST SEEN", "ROUND TRIP", further].map(str::to_owned);
     let rows = peers.iter().map(|peer| {
         let session = if peer.session.is_some() { "up" } else { "-" };
         [
@@ -88,6 +107,7 @@ pub(crate) fn peers(peers: &[PeerStatus]) -> String {
             session.to_owned(),
             last_seen(peer),
             round_trip(peer),
+            peer.grants.as_ref().or(peer.endpoint.as_ref()).map_or("-", String::as_str).to_owned(),
         ]
     });
     table(&[header].into_iter().chain(rows).collect::<Vec<_>>()) + &namesakes(peers)
@@ -119,6 +139,12 @@ pub(crate) fn peer(peer: &PeerStatus) -> String {
     rows.push(["pairing".to_owned(), format!("{} ({})", stage(peer), ago(peer.paired_at))]);
     if let Some(shown) = &peer.digits {
         rows.push(["digits".to_owned(), digits(shown)]);
+    }
+    if let Some(grants) = &peer.grants {
+        rows.push(["may".to_owned(), grants.replace(',', ", ")]);
+    }
+    if let Some(endpoint) = &peer.endpoint {
+        rows.push(["address".to_owned(), endpoint.clone()]);
     }
     rows.push(["last seen".to_owned(), last_seen(peer)]);
     if let Some(session) = &peer.session {

@@ -27,6 +27,11 @@ impl PairingId {
         Self(*transcript.first_chunk().expect("a transcript hash has 32 bytes"))
     }
 
+    /// The pairing that these bytes name, as [`Self::as_bytes`] gave them.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes, for a store's key.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -66,6 +66,15 @@ impl Grants {
         }
     }
 
+    /// These but one; nothing takes monitor away.
+    pub fn without(self, grant: Grant) -> Self {
+        match grant {
+            Grant::Monitor => self,
+            Grant::Operate => Self { operate: false, ..self },
+            Grant::Keys => Self { keys: false, ..self },
+        }
+    }
+
     /// Whether a rule that asks for `grant` is open.
     pub fn include(self, grant: Grant) -> bool {
         match grant {
@@ -110,6 +119,7 @@ mod tests {
         assert!(operate.include(Grant::Monitor) && operate.include(Grant::Operate));
         assert!(!operate.include(Grant::Keys));
         let keys = monitor.with(Grant::Keys);
+        assert_eq!(keys.with(Grant::Operate).without(Grant::Operate).without(Grant::Monitor), keys);
         assert!(keys.include(Grant::Keys) && !keys.include(Grant::Operate));
     }
 

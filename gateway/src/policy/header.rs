@@ -57,6 +57,11 @@ pub(super) fn from_app(headers: &[(String, String)]) -> Result<Vec<Header>, Refu
     Ok(passed)
 }
 
+/// Whether a header of a request may pass, by its name in lower case. What may not need not be sent here.
+pub fn passes_to_service(name: &str) -> bool {
+    FROM_APPS.contains(&name)
+}
+
 /// Whether a header of an answer may pass.
 pub(crate) fn passes_to_app(name: &str) -> bool {
     FROM_SERVICES.contains(&name)

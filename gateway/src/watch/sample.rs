@@ -28,6 +28,23 @@ pub enum Column {
 }
 
 impl Column {
+    /// Its name, where figures are shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Load => "load",
+            Self::DiskFree => "disk_free",
+            Self::ClockOffset => "clock_offset",
+            Self::SyncDistance => "sync_distance",
+            Self::Peers => "peers",
+            Self::HeadSlot => "head_slot",
+            Self::FinalizedEpoch => "finalized_epoch",
+            Self::Missed => "missed",
+            Self::Down => "down",
+        }
+    }
+
     /// All, in the order of the encoding.
     pub const ALL: [Self; 11] = [
         Self::Cpu,

@@ -39,6 +39,15 @@ pub struct WatchConfig {
     pub every: Duration,
 }
 
+/// What a watch tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Something is wrong, or right again.
+    Change(Change),
+    /// There is a sample more.
+    Measured,
+}
+
 /// A watch at work, until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
@@ -109,6 +118,16 @@ impl Watch {
     /// Returns when a sample was taken since the last call; `false` when the watch has ended.
     pub async fn measured(&mut self) -> bool {
         self.measured.changed().await.is_ok()
+    }
+
+    /// What happens next, a change or a sample; nothing when the watch has ended. Giving up waiting loses nothing.
+    pub async fn news(&mut self) -> Option<News> {
+        tokio::select! {
+            biased;
+            Some(change) = self.changes.recv() => Some(News::Change(change)),
+            Ok(()) = self.measured.changed() => Some(News::Measured),
+            else => None,
+        }
     }
 
     /// What is wrong now.

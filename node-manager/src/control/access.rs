@@ -10,6 +10,7 @@ use waku_pairing::party::Event;
 use super::client::{Client, RemoteWatch};
 use super::notice::Notice;
 use super::protocol::{PeerStatus, Request, Response};
+use super::room::Room;
 use super::serve::{part_name, serve, static_nodes};
 use crate::failure::{Failure, Kind};
 
@@ -17,7 +18,7 @@ use crate::failure::{Failure, Kind};
 pub(crate) enum Access {
     Daemon(Client),
     /// In this process, until [`Access::close`].
-    Local(Box<Service>),
+    Local(Box<Room>),
 }
 
 impl Access {
@@ -41,7 +42,7 @@ impl Access {
 
     /// A service of our own, on the network.
     pub(crate) async fn start(config: &ServiceConfig, network: Network) -> Result<Self, Failure> {
-        Ok(Self::Local(Box::new(Service::start(config, network).await?)))
+        Ok(Self::Local(Box::new(Room::alone(Service::start(config, network).await?)?)))
     }
 
     /// What is kept, without a network; `None` when nothing was ever kept.
@@ -49,14 +50,14 @@ impl Access {
         if !Vault::exists(&config.data_dir).map_err(StartError::from)? {
             return Ok(None);
         }
-        Ok(Some(Self::Local(Box::new(Service::start_offline(config)?))))
+        Ok(Some(Self::Local(Box::new(Room::alone(Service::start_offline(config)?)?))))
     }
 
     /// Has a request carried out.
     pub(crate) async fn call(&self, request: Request) -> Result<Response, Failure> {
         match self {
             Self::Daemon(client) => client.call(&request).await,
-            Self::Local(service) => serve(service, request).await,
+            Self::Local(room) => serve(room, request).await,
         }
     }
 
@@ -72,14 +73,14 @@ impl Access {
     pub(crate) async fn watch(&self) -> Result<Watch, Failure> {
         match self {
             Self::Daemon(client) => Ok(Watch::Daemon(client.watch().await?)),
-            Self::Local(service) => Ok(Watch::local(service)),
+            Self::Local(room) => Ok(Watch::local(&room.service)),
         }
     }
 
     /// Stops a service of our own; a daemon goes on.
     pub(crate) async fn close(self) {
-        if let Self::Local(service) = self {
-            service.stop().await;
+        if let Self::Local(room) = self {
+            room.service.stop().await;
         }
     }
 }

@@ -25,6 +25,10 @@ pub(crate) enum Request {
     Show { peer: String },
     /// Give a peer a name on this side, or take it away.
     Rename { peer: String, name: Option<String> },
+    /// As the host: let an app do this, too.
+    Grant { peer: String, grants: Vec<String> },
+    /// As the host: do not let an app do this any more.
+    Withdraw { peer: String, grants: Vec<String> },
     /// End a pairing.
     Revoke { peer: String },
     /// Measure a round trip, as soon as there is a session. Without a name, to the only peer there is.
@@ -146,6 +150,12 @@ pub(crate) struct PeerStatus {
     pub(crate) last_seen: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) session: Option<SessionStatus>,
+    /// On the host: what it may do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) grants: Option<String>,
+    /// On the app's side: where its services answer on this machine.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

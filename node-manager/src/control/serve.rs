@@ -7,6 +7,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use waku::peers::StaticPeerState;
 use waku::{Node, PeerList};
+use waku_gateway::policy::{Grant, Grants};
 use waku_pairing::code::Code;
 use waku_pairing::endpoint::CommandError;
 use waku_pairing::kdf::CodeKeys;
@@ -17,10 +18,12 @@ use super::notice::{display_name, pairing_text};
 use super::protocol::{
     NetworkStatus, PeerStatus, Request, Response, Secret, SessionStatus, StaticNodeStatus, Status,
 };
+use super::room::Room;
 use crate::failure::{Failure, Kind};
 
 /// Carries out a request on a service. [`Request::Watch`] is not one to carry out.
-pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, Failure> {
+pub(super) async fn serve(room: &Room, request: Request) -> Result<Response, Failure> {
+    let service = &room.service;
     match request {
         Request::Pair { code, compare_digits, allow_clock_skew } => {
             let keys = stretch(code).await?;
@@ -59,22 +62,22 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
             service.party().cancel().await.map_err(describe)?;
             Ok(Response::Done)
         }
-        Request::Status => Ok(Response::Status(Box::new(status(service).await?))),
-        Request::Show { peer } => {
-            Ok(Response::Peer(peer_status(service.part(), &find(service, Some(&peer)).await?)))
-        }
+        Request::Status => Ok(Response::Status(Box::new(status(room).await?))),
+        Request::Show { peer } => Ok(Response::Peer(peer_status(room, &find(service, Some(&peer)).await?))),
         Request::Rename { peer, name } => {
             // A blank name could not be told from none.
             let name = name.filter(|name| !name.trim().is_empty());
             let name = name.map(|name| name.parse()).transpose().map_err(Failure::usage)?;
             let peer = find(service, Some(&peer)).await?;
             service.party().rename(peer.pairing, name).await.map_err(describe)?;
-            Ok(Response::Peer(peer_status(service.part(), &find_pairing(service, peer.pairing).await?)))
+            Ok(Response::Peer(peer_status(room, &find_pairing(service, peer.pairing).await?)))
         }
+        Request::Grant { peer, grants } => change_grants(room, &peer, &grants, Grants::with).await,
+        Request::Withdraw { peer, grants } => change_grants(room, &peer, &grants, Grants::without).await,
         Request::Revoke { peer } => {
             let peer = find(service, Some(&peer)).await?;
             service.party().unpair(peer.pairing).await.map_err(describe)?;
-            Ok(Response::Peer(peer_status(service.part(), &peer)))
+            Ok(Response::Peer(peer_status(room, &peer)))
         }
         Request::Ping { peer, timeout_ms } => {
             let peer = find(service, peer.as_deref()).await?;
@@ -168,6 +171,24 @@ async fn ping(service: &Service, peer: &PeerView, patience: Duration) -> Result<
     Ok(Response::Pong { name, round_trip_ms: round_trip.as_secs_f64() * 1e3 })
 }
 
+/// Gives a pairing other grants than it has.
+async fn change_grants(
+    room: &Room,
+    peer: &str,
+    grants: &[String],
+    change: fn(Grants, Grant) -> Grants,
+) -> Result<Response, Failure> {
+    let book = room.grants()?;
+    let peer = find(&room.service, Some(peer)).await?;
+    let grants = grants.iter().map(|grant| grant.parse::<Grant>()).collect::<Result<Vec<_>, _>>();
+    let wanted = grants.map_err(Failure::usage)?.into_iter().fold(book.of(peer.pairing), change);
+    book.set(peer.pairing, wanted).map_err(|error| {
+        Failure::new(Kind::Vault, error)
+            .hint("check that the disk has room and that the data directory may be written to")
+    })?;
+    Ok(Response::Peer(peer_status(room, &peer)))
+}
+
 /// What a side is called in a status.
 pub(super) fn part_name(part: Part) -> &'static str {
     match part {
@@ -176,7 +197,8 @@ pub(super) fn part_name(part: Part) -> &'static str {
     }
 }
 
-async fn status(service: &Service) -> Result<Status, Failure> {
+async fn status(room: &Room) -> Result<Status, Failure> {
+    let service = &room.service;
     let peers = service.party().peers().await.map_err(describe)?;
     Ok(Status {
         part: part_name(service.part()).to_owned(),
@@ -185,7 +207,7 @@ async fn status(service: &Service) -> Result<Status, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: service.node().is_some(),
         network: service.node().map(network_status),
-        peers: peers.iter().map(|peer| peer_status(service.part(), peer)).collect(),
+        peers: peers.iter().map(|peer| peer_status(room, peer)).collect(),
     })
 }
 
@@ -214,7 +236,8 @@ pub(super) fn static_nodes(peers: &PeerList) -> Vec<StaticNodeStatus> {
     peers.static_peers.iter().map(status).collect()
 }
 
-fn peer_status(part: Part, peer: &PeerView) -> PeerStatus {
+fn peer_status(room: &Room, peer: &PeerView) -> PeerStatus {
+    let part = room.service.part();
     let (stage, compared) = match peer.stage {
         StageView::Pending => ("pending", false),
         StageView::Keyed => ("keyed", false),
@@ -239,5 +262,7 @@ fn peer_status(part: Part, peer: &PeerView) -> PeerStatus {
             silent_for_ms: u64::try_from(session.silent_for.as_millis()).unwrap_or(u64::MAX),
             round_trip_ms: session.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1e3),
         }),
+        grants: room.grants_of(peer.pairing),
+        endpoint: room.endpoint_of(peer.pairing),
     }
 }

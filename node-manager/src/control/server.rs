@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::access::Watch;
 use super::protocol::{Answer, Request};
+use super::room::Room;
 use super::serve::serve;
 use super::{MAX_REQUEST, SOCKET_NAME};
 use crate::failure::{Failure, Kind};
@@ -54,15 +55,15 @@ impl Server {
     }
 
     /// Serves until the future is dropped.
-    pub(crate) async fn run(&self, service: &Arc<Service>) {
+    pub(crate) async fn run(&self, room: &Arc<Room>) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let service = Arc::clone(service);
+                    let room = Arc::clone(room);
                     tokio::spawn(async move {
-                        if let Err(error) = converse(&service, stream).await {
+                        if let Err(error) = converse(&room, stream).await {
                             tracing::debug!(%error, "a control connection ended early");
                         }
                         drop(slot);
@@ -85,7 +86,7 @@ impl Drop for Server {
     }
 }
 
-async fn converse(service: &Service, mut stream: UnixStream) -> io::Result<()> {
+async fn converse(room: &Room, mut stream: UnixStream) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_REQUEST));
     let mut reader = BufReader::new(read);
@@ -103,11 +104,11 @@ async fn converse(service: &Service, mut stream: UnixStream) -> io::Result<()> {
         }
     };
     if matches!(request, Request::Watch) {
-        return watch(service, reader, &mut write).await;
+        return watch(&room.service, reader, &mut write).await;
     }
     let may_take_long = !request.waits_for().is_zero();
     let answered = tokio::select! {
-        answered = serve(service, request) => answered,
+        answered = serve(room, request) => answered,
         // Whoever asked has gone: the connection is for others to use.
         () = closed(reader), if may_take_long => return Ok(()),
     };

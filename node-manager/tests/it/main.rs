@@ -5,11 +5,13 @@
     reason = "a test that panics has failed, as it should"
 )]
 
+mod asking;
 mod control;
 mod crashes;
 mod daemons;
 mod faults;
 mod pairing;
 mod process;
+mod scene;
 mod service;
 mod stage;

@@ -39,7 +39,13 @@ impl Stage {
     }
 
     pub(crate) fn run_app(&self) -> Process {
-        let mut process = Process::start(&self.app(), &["app", "run", "--label=laptop", &self.network()]);
+        self.run_app_with(&[])
+    }
+
+    pub(crate) fn run_app_with(&self, more: &[&str]) -> Process {
+        let network = self.network();
+        let words = [&["app", "run", "--label=laptop", &network], more].concat();
+        let mut process = Process::start(&self.app(), &words);
         process.expect("running");
         process
     }
