@@ -5,7 +5,7 @@ use waku_supervisor::State;
 
 use crate::bench::Bench;
 
-const SLOW_TO_END: &str = "echo begin; trap 'sleep 0.1; echo end; exit 0' TERM; while :; do sleep 0.05; done";
+const SLOW_TO_END: &str = "trap 'sleep 0.1; echo end; exit 0' TERM; echo begin; while :; do sleep 0.05; done";
 
 #[tokio::test]
 async fn a_start_of_what_runs_and_a_stop_of_what_does_not_change_nothing() {
@@ -16,7 +16,9 @@ async fn a_start_of_what_runs_and_a_stop_of_what_does_not_change_nothing() {
     bench.line("begin").await;
     let stopped = bench.supervisor.stop("a").await.unwrap();
     assert_eq!(bench.supervisor.stop("a").await.unwrap(), stopped);
-    assert_eq!(bench.said().await, ["begin", "end"]);
+    let said = bench.said().await;
+    let marks: Vec<_> = said.iter().filter(|line| ["begin", "end"].contains(&line.as_str())).collect();
+    assert_eq!(marks, ["begin", "end"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
