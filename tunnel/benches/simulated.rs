@@ -29,7 +29,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use self::report::{Cell, Table, float, mean, percentile};
-use self::requests::Plan;
+use self::requests::{Plan, ROUNDS};
 use self::world::{Allowance, Carriage, RLN, Weather};
 
 const LOSSES: [u32; 3] = [0, 5, 20];
@@ -49,14 +49,14 @@ struct Size {
     days: u64,
     hours: u32,
     download_len: usize,
-    /// Runs of the cores alone.
-    cores: u64,
+    /// Rounds for the cores alone.
+    cores: u32,
 }
 
 const FULL: Size =
-    Size { requests: 200, downloads: 20, days: 5, hours: 24, download_len: 10_000_000, cores: 300 };
+    Size { requests: 200, downloads: 20, days: 5, hours: 24, download_len: 10_000_000, cores: 5_000 };
 const QUICK: Size =
-    Size { requests: 10, downloads: 2, days: 1, hours: 3, download_len: 1_000_000, cores: 10 };
+    Size { requests: 10, downloads: 2, days: 1, hours: 3, download_len: 1_000_000, cores: 500 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut size, mut is_json) = (FULL, false);
@@ -95,7 +95,7 @@ fn small(size: &Size) -> Table {
             for loss in LOSSES {
                 let mut all = requests::Outcome::default();
                 for seed in 0..size.requests {
-                    all.add(requests::play(seed, Weather { loss, allowance }, Carriage::Waku, plan));
+                    all.add(requests::play(seed, Weather { loss, allowance }, Carriage::Waku, plan, ROUNDS));
                 }
                 all.took.sort_unstable();
                 let each = |count: u64| float(count) / float(all.took.len() as u64);
@@ -117,7 +117,7 @@ fn small(size: &Size) -> Table {
         }
     }
     let title = format!(
-        "Small requests, {} runs of five rounds each; the figures are for one request.",
+        "Small requests, {} runs of {ROUNDS} rounds each; the figures are for one request.",
         size.requests
     );
     let columns = vec![
@@ -249,10 +249,7 @@ fn processor(size: &Size) -> Table {
     let mut rows = Vec::new();
     for (carriage, name) in carriages {
         let start = Instant::now();
-        let mut requests = 0;
-        for seed in 0..size.cores {
-            requests += requests::play(seed, CALM, carriage, PLANS[1]).took.len();
-        }
+        let requests = requests::play(1, CALM, carriage, PLANS[1], size.cores).took.len();
         let rate = float(requests as u64) / start.elapsed().as_secs_f64();
         let of_megabyte = |body: &[u8], compress| {
             let mut took: Vec<_> = (0..5)

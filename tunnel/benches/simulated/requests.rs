@@ -10,7 +10,7 @@ use waku_tunnel::stream::Handle;
 use crate::world::{APP, Carriage, Happening, MANAGER, Weather, World};
 
 /// Rounds of requests in one run, each a while after the one before began.
-const ROUNDS: u32 = 5;
+pub(crate) const ROUNDS: u32 = 5;
 /// Milliseconds between rounds, and those that the manager's service takes for an answer.
 const BETWEEN: (u32, u32) = (5_000, 30_000);
 const SERVICE: (u32, u32) = (2, 30);
@@ -79,7 +79,7 @@ struct Scene {
 }
 
 /// One run. Panics unless each request ran once and has its answer.
-pub(crate) fn play(seed: u64, weather: Weather, carriage: Carriage, plan: Plan) -> Outcome {
+pub(crate) fn play(seed: u64, weather: Weather, carriage: Carriage, plan: Plan, rounds: u32) -> Outcome {
     let mut world = World::new(seed, weather, carriage);
     let mut scene = Scene {
         plan,
@@ -90,7 +90,7 @@ pub(crate) fn play(seed: u64, weather: Weather, carriage: Carriage, plan: Plan) 
         outcome: Outcome::default(),
     };
     let mut begins = Duration::ZERO;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         begins += world.millis(BETWEEN.0, BETWEEN.1);
         if plan.apart.is_zero() {
             scene.later(&mut world, begins, Todo::Ask(plan.batch));
@@ -103,7 +103,7 @@ pub(crate) fn play(seed: u64, weather: Weather, carriage: Carriage, plan: Plan) 
             scene.react(&mut world, happening);
         }
     }
-    let requests = usize::try_from(ROUNDS * plan.batch).unwrap();
+    let requests = usize::try_from(rounds * plan.batch).unwrap();
     assert_eq!(scene.outcome.took.len(), requests, "every request is answered");
     assert!(scene.ran.len() == requests && scene.ran.values().all(|times| *times == 1), "and ran once");
     assert!(world.nodes.iter().all(|node| node.tunnel.in_flight() == 0), "nothing is left to be said");
