@@ -1,5 +1,6 @@
 //! One large answer.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -38,12 +39,15 @@ pub(crate) fn validators(len: usize) -> Vec<u8> {
     while text.len() < len {
         let index = rng.next_u32() % 1_000_000;
         let gwei = 32_000_000_000 + u64::from(rng.next_u32() % 20_000_000);
-        let key: String = (0..12).map(|_| format!("{:08x}", rng.next_u32())).collect();
-        text.push_str(&format!(
+        let key = [(); 3].map(|()| u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()));
+        let [first, second, third] = key;
+        write!(
+            text,
             "{{\"index\":\"{index}\",\"balance\":\"{gwei}\",\"status\":\"active_ongoing\",\"validator\":{{\"pubkey\":\
-             \"0x{key}\",\"effective_balance\":\"32000000000\",\"slashed\":false,\"activation_epoch\":\"0\",\
-             \"exit_epoch\":\"18446744073709551615\"}}}},"
-        ));
+             \"0x{first:032x}{second:032x}{third:032x}\",\"effective_balance\":\"32000000000\",\
+             \"slashed\":false,\"activation_epoch\":\"0\",\"exit_epoch\":\"18446744073709551615\"}}}},"
+        )
+        .unwrap();
     }
     text.truncate(len);
     text.into_bytes()

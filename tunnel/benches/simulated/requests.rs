@@ -164,7 +164,7 @@ impl Scene {
                 let asked = self.asked.remove(&stream).unwrap();
                 let (answer, body) = self.plan.answer(number(stream));
                 assert!(asked.status == answer.status && asked.body == body, "the answer is the right one");
-                self.outcome.took.push(world.now - asked.at);
+                self.outcome.took.push(world.now.saturating_sub(asked.at));
             }
             Happening::Event(..) => {}
         }

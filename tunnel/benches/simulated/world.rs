@@ -1,5 +1,5 @@
-//! An app's tunnel, a manager's, the Noise sessions between them, a network, a store and a disk. All but the tunnels, the
-//! sessions and the messages is virtual.
+//! An app's tunnel, a manager's, the Noise sessions between them, a network, a store and a disk. All but the tunnels,
+//! the sessions and the messages is virtual.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -159,8 +159,8 @@ impl World {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let now = Now { unix: UnixTime::from_secs(START), ..Now::default() };
         let mut sessions = shake_hands(&mut rng);
-        let name: String =
-            sessions[APP].id().ct_id().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let [name, _] = *sessions[APP].id().ct_id().as_chunks::<16>().0 else { unreachable!("32 bytes") };
+        let name = u128::from_be_bytes(name);
         let mut node = |side: Side, epoch: u64| {
             let mut tunnel = Connection::new(Config::new(side, epoch), now, Vec::new());
             tunnel.connected(SESSION);
@@ -183,7 +183,7 @@ impl World {
             nodes,
             weather,
             carriage,
-            topic: format!("/status-node-manager/1/s-{name}/proto").parse().unwrap(),
+            topic: format!("/status-node-manager/1/s-{name:032x}/proto").parse().unwrap(),
             agenda: BTreeMap::new(),
             count: 0,
         }
