@@ -115,13 +115,14 @@ impl Stream {
         !matches!(self.lead, Lead::Unknown)
     }
 
-    /// From when on it has something that is worth a message of its own. `data_may_go` is whether bodies may.
-    pub(crate) fn ripe_at(&self, now: Instant, data_may_go: bool) -> Option<Instant> {
+    /// From when on it has something that is worth a message of its own. `data_may_go` is whether bodies may, and `shares`
+    /// whether what is short waits a little for others to share a message with.
+    pub(crate) fn ripe_at(&self, now: Instant, data_may_go: bool, shares: bool) -> Option<Instant> {
         let credit = self.credit_is_due().then_some(now);
         if !self.has_begun() {
             return credit;
         }
-        let body = self.send.ripe_at(now);
+        let body = self.send.ripe_at(now, shares);
         // A beginning waits for the first bytes of its body, but no longer than they would.
         let lead = self.pending_lead().map(|_| body.or(self.send.lingers_until()).unwrap_or(now));
         let data = body.filter(|_| data_may_go);

@@ -13,7 +13,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("noise-session", &[]),
     ("pairing", &["noise-session", "proto"]),
     ("payload", &[]),
-    ("tunnel", &["noise-session"]),
+    ("tunnel", &["noise-session", "proto"]),
     ("archive", &["proto"]),
     ("discovery", &["proto"]),
     ("operator", &[]),

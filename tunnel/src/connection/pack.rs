@@ -79,10 +79,11 @@ impl Connection {
         let command = Class::Of(Priority::Command);
         let words = (self.closing || !self.resets.is_empty()).then_some((now, command));
         let data_may_go = self.data_may_go(0);
-        let streams = self
-            .streams
-            .values()
-            .filter_map(move |stream| Some((stream.ripe_at(now, data_may_go)?, Class::Of(stream.priority))));
+        // The first goes at once. Those that come while it is under way are likely not to be the last.
+        let shares = self.flight.len() > 0;
+        let streams = self.streams.values().filter_map(move |stream| {
+            Some((stream.ripe_at(now, data_may_go, shares)?, Class::Of(stream.priority)))
+        });
         ack.into_iter().chain(words.into_iter().chain(streams).filter(move |_| may_send))
     }
 

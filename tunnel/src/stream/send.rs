@@ -144,18 +144,23 @@ impl Send {
         self.since.map(|since| since + LINGER)
     }
 
-    /// From when on there is something worth a message.
-    pub(crate) fn ripe_at(&self, now: Instant) -> Option<Instant> {
+    /// From when on there is something worth a message. `shares` is whether what is short and complete waits for others
+    /// to share one with, too.
+    pub(crate) fn ripe_at(&self, now: Instant, shares: bool) -> Option<Instant> {
+        let lingers_until = self.lingers_until().filter(|_| shares).unwrap_or(now);
         if self.fin_is_sendable() {
-            return Some(now);
+            return Some(lingers_until);
         }
         let sendable = self.sendable();
         if sendable.is_none() && self.encoder.waiting() == 0 {
             return None;
         }
         let len = sendable.map_or(0, |range| range.end - range.start);
-        if len >= SEGMENT as u64 || (len > 0 && (self.resends || self.fin != Fin::Open)) {
+        if len >= SEGMENT as u64 || (len > 0 && self.resends) {
             return Some(now);
+        }
+        if len > 0 && self.fin != Fin::Open {
+            return Some(lingers_until);
         }
         self.lingers_until()
     }
@@ -236,16 +241,17 @@ mod tests {
     #[test]
     fn small_parts_wait_for_more_but_not_long() {
         let mut send = Send::default();
-        assert_eq!(send.ripe_at(at(0)), None);
+        assert_eq!(send.ripe_at(at(0), false), None);
         send.write(at(10), b"a");
         send.write(at(50), b"b");
-        assert_eq!(send.ripe_at(at(50)), Some(at(110)));
+        assert_eq!(send.ripe_at(at(50), false), Some(at(110)));
         let part = send.take(at(110), SEGMENT).unwrap();
         assert_eq!((part.offset, &part.bytes[..], part.fin), (0, &b"ab"[..], false));
-        assert_eq!(send.ripe_at(at(200)), None);
+        assert_eq!(send.ripe_at(at(200), false), None);
         send.write(at(200), b"c");
         send.finish();
-        assert_eq!(send.ripe_at(at(200)), Some(at(200)), "the end waits for nothing");
+        assert_eq!(send.ripe_at(at(200), false), Some(at(200)), "the end waits for nothing");
+        assert_eq!(send.ripe_at(at(200), true), Some(at(300)), "but for others to go with");
         let part = send.take(at(200), SEGMENT).unwrap();
         assert_eq!((part.offset, &part.bytes[..], part.fin), (2, &b"c"[..], true));
     }
@@ -260,7 +266,7 @@ mod tests {
             lens.push(part.bytes.len());
         }
         assert_eq!(lens, [SEGMENT, SEGMENT], "16 KiB more would be a message for little");
-        assert_eq!(send.ripe_at(at(0)), None);
+        assert_eq!(send.ripe_at(at(0), false), None);
         send.credited(2 * SEGMENT as u64 + WINDOW);
         send.credited(0);
         while let Some(part) = send.take(at(0), usize::MAX) {
@@ -280,7 +286,7 @@ mod tests {
         assert!(send.take(at(0), 2000).unwrap().fin);
         assert!(!send.acked(20..40, false));
         send.lost(0..100, true);
-        assert_eq!(send.ripe_at(at(0)), Some(at(0)));
+        assert_eq!(send.ripe_at(at(0), false), Some(at(0)));
         let parts: Vec<_> = std::iter::from_fn(|| send.take(at(0), 2000)).collect();
         assert_eq!(
             parts.iter().map(|part| (part.offset, part.bytes.len(), part.fin)).collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! Requests between two tunnels, one rule at a time.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -105,6 +106,39 @@ fn many_requests_share_a_message() {
         asked += world.run(MINUTE).len();
     }
     assert_eq!(world.messages(), [1, 0]);
+}
+
+#[test]
+fn requests_and_answers_that_follow_one_another_closely_share_messages() {
+    let mut world = World::calm();
+    for nth in 0..10 {
+        world.open(Request::new("GET", format!("/{nth}")));
+        assert!(world.run(Duration::from_millis(5)).is_empty(), "it takes half a second to the other side");
+    }
+    let (mut asked, mut ended) = (VecDeque::new(), 0);
+    while ended < 10 {
+        // The service answers one after the other.
+        if let Some(stream) = asked.pop_front() {
+            world.answer(stream, b"yes");
+        }
+        let patience = if asked.is_empty() { MINUTE } else { Duration::from_millis(5) };
+        for (which, event) in world.run(patience) {
+            match event {
+                Event::Requested { stream, .. } => asked.push_back(stream),
+                Event::Readable(stream) if which == APP => {
+                    assert!(world.nodes[APP].tunnel.read(stream) == Read::Bytes("yes".into()));
+                }
+                Event::Ended { outcome, .. } if which == APP => {
+                    assert_eq!(outcome, Ok(()));
+                    ended += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    world.run(MINUTE);
+    // The first request, the others, and that all answers came; the first answer, and the others.
+    assert_eq!(world.messages(), [3, 2]);
 }
 
 #[test]
