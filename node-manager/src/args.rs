@@ -238,6 +238,13 @@ pub(crate) struct HostRunArgs {
     /// 5052, metrics on 8008, execution client on 8545.
     #[arg(long, value_name = "FILE", env = "NODE_MANAGER_CONFIG", help_heading = "Services")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Which services apps with the grant `operate` may start and stop: a TOML file
+    ///
+    /// Each is a unit of systemd, or a program that this process runs itself. By default `services.toml` in the data
+    /// directory if it is there, else none.
+    #[arg(long, value_name = "FILE", env = "NODE_MANAGER_SERVICES", help_heading = "Services")]
+    pub(crate) services: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

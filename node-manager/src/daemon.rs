@@ -21,6 +21,9 @@ use crate::signals::Signals;
 const CONFIG: &str = "config.toml";
 /// What is answered without a configuration.
 const NIMBUS: &str = "profile = \"nimbus\"\n";
+/// The name of the list of services in the data directory, and the longest that is read, in bytes.
+const SERVICES: &str = "services.toml";
+const MAX_SERVICES: u64 = 256 * 1024;
 /// The longest token file that is read, in bytes.
 const MAX_TOKEN: u64 = 4096;
 
@@ -32,7 +35,9 @@ pub(crate) async fn host(global: &Global, args: &HostRunArgs) -> Result<(), Fail
     let gateway = gateway(args.config.as_deref(), &config.data_dir)?;
     settle_in(&mut config, &args.run);
     // The vault's directory is made, and checked, with the vault: the host's files go there afterwards.
-    let host_config = HostConfig::new(gateway, &config.data_dir, config.label.to_string());
+    let services = services(args.services.as_deref(), &config.data_dir)?;
+    let host_config =
+        HostConfig { services, ..HostConfig::new(gateway, &config.data_dir, config.label.to_string()) };
     node_manager::Vault::open(&config.data_dir, Part::NodeManager)
         .map(drop)
         .map_err(node_manager::StartError::from)?;
@@ -97,6 +102,22 @@ pub(crate) fn gateway(named: Option<&Path>, data_dir: &Path) -> Result<waku_gate
         None => waku_gateway::Config::parse("the built-in configuration", NIMBUS),
     };
     read.map_err(Failure::usage)
+}
+
+/// The services that are looked after: those of the file that is named, or of the one in the data directory.
+fn services(named: Option<&Path>, data_dir: &Path) -> Result<Option<waku_supervisor::Config>, Failure> {
+    let own = data_dir.join(SERVICES);
+    let path = match named {
+        Some(path) => path,
+        None if own.exists() => &own,
+        None => return Ok(None),
+    };
+    let failed = |error: io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    if fs::metadata(path).map_err(failed)?.len() > MAX_SERVICES {
+        return Err(Failure::usage(format!("{} is too long", path.display())));
+    }
+    let text = fs::read_to_string(path).map_err(failed)?;
+    waku_supervisor::Config::parse(&path.display().to_string(), &text).map(Some).map_err(Failure::usage)
 }
 
 /// The token that a file has.

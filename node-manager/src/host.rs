@@ -5,6 +5,7 @@ mod grants;
 mod observed;
 mod own;
 mod serve;
+mod services;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use waku_gateway::watch::{HistoryError, Watch, WatchConfig};
 use waku_gateway::{Caller, Config, Gateway};
 use waku_pairing::endpoint::Handle as Party;
 use waku_pairing::record::PairingId;
+use waku_supervisor::Supervisor;
 
 use crate::tunnels::Requested;
 pub use grants::{GrantBook, GrantError};
@@ -29,6 +31,8 @@ pub(crate) use serve::SUBSCRIBE;
 const REQUESTS: usize = 256;
 /// The audit log's name in the data directory.
 const AUDIT: &str = "audit.log";
+/// The folder for what child processes write.
+const LOGS: &str = "logs";
 /// The name of the day of figures.
 const HISTORY: &str = "history.bin";
 /// The time between two looks at the host and the node.
@@ -43,6 +47,8 @@ pub struct HostConfig {
     pub data_dir: PathBuf,
     /// What the host calls itself.
     pub label: String,
+    /// The services that apps may start and stop.
+    pub services: Option<waku_supervisor::Config>,
     /// The time between two looks at the host and the node: a minute, but for tests.
     pub watch_every: Duration,
 }
@@ -50,7 +56,7 @@ pub struct HostConfig {
 impl HostConfig {
     /// The defaults.
     pub fn new(gateway: Config, data_dir: impl Into<PathBuf>, label: impl Into<String>) -> Self {
-        Self { gateway, data_dir: data_dir.into(), label: label.into(), watch_every: MINUTE }
+        Self { gateway, data_dir: data_dir.into(), label: label.into(), services: None, watch_every: MINUTE }
     }
 }
 
@@ -60,10 +66,13 @@ pub struct Host {
     watch: Watch,
     observed: watch::Sender<Observed>,
     requested: mpsc::Receiver<Requested>,
+    supervisor: Option<Supervisor>,
 }
 
 struct Inner {
     gateway: Gateway,
+    supervisor: Option<Supervisor>,
+    recorder: Recorder,
     grants: GrantBook,
     audit_path: PathBuf,
     label: String,
@@ -78,6 +87,7 @@ pub struct Hosting {
     watching: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     grants: GrantBook,
+    supervisor: Option<Supervisor>,
 }
 
 impl Host {
@@ -86,7 +96,8 @@ impl Host {
     /// # Errors
     /// [`HostError`]; nothing is left running then.
     pub fn open(config: HostConfig) -> Result<(Self, mpsc::Sender<Requested>), HostError> {
-        let HostConfig { gateway: gateway_config, data_dir, label, watch_every } = config;
+        let HostConfig { gateway: gateway_config, data_dir, label, services: supervised, watch_every } =
+            config;
         let audit_path = audit_path(&data_dir);
         let log = audit::Log::open(&audit_path, gateway_config.audit)?;
         let recorder = Recorder::start(log).map_err(HostError::Thread)?;
@@ -98,11 +109,15 @@ impl Host {
             history: data_dir.join(HISTORY),
             every: watch_every,
         })?;
+        let supervisor =
+            supervised.map(|services| Supervisor::new(services, &data_dir.join(LOGS))).transpose()?;
         let services = gateway_config.policy.services().iter();
         let services = services.map(|service| (service.name.clone(), service.mount.clone())).collect();
         let (observed, watched) = watch::channel(Observed::open(&data_dir, &watch)?);
         let inner = Arc::new(Inner {
-            gateway: Gateway::new(gateway_config, Some(recorder)),
+            gateway: Gateway::new(gateway_config, Some(recorder.clone())),
+            supervisor: supervisor.clone(),
+            recorder,
             grants,
             audit_path,
             label,
@@ -110,17 +125,17 @@ impl Host {
             observed: watched,
         });
         let (sender, requested) = mpsc::channel(REQUESTS);
-        Ok((Self { inner, watch, observed, requested }, sender))
+        Ok((Self { inner, watch, observed, requested, supervisor }, sender))
     }
 
     /// Answers requests from now on. The party knows what pairings are called.
     pub fn start(self, party: Party) -> Hosting {
-        let Self { inner, watch, observed, requested } = self;
+        let Self { inner, watch, observed, requested, supervisor } = self;
         let (stop, stopping) = watch::channel(false);
         let grants = inner.grants.clone();
         let watching = tokio::spawn(observed::follow(watch, observed, stopping));
         let serving = tokio::spawn(serve_all(inner, party, requested));
-        Hosting { serving, watching: Some(watching), stop, grants }
+        Hosting { serving, watching: Some(watching), stop, grants, supervisor }
     }
 }
 
@@ -142,6 +157,9 @@ impl Hosting {
         if let Some(watching) = self.watching.take() {
             // It ends by itself when everything is saved.
             _ = watching.await;
+        }
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.shutdown().await;
         }
     }
 }
@@ -202,6 +220,9 @@ pub enum HostError {
     /// What pairings may do cannot be read.
     #[error(transparent)]
     Grants(#[from] GrantError),
+    /// The services cannot be looked after.
+    #[error(transparent)]
+    Supervisor(#[from] waku_supervisor::Error),
     /// The system has no thread left.
     #[error("no thread can be started: {0}")]
     Thread(std::io::Error),

@@ -10,6 +10,7 @@ use waku_tunnel::request::{Answer, Code, Header, Kind, Priority};
 
 use super::Inner;
 use super::serve::{SUBSCRIBE, event, event_stream, topic, whole};
+use super::services::{self, Order};
 use crate::tunnels::Served;
 
 /// Where the manager's own paths begin.
@@ -49,6 +50,10 @@ pub(super) async fn serve(
             };
             reply(stream, &alerts).await;
         }
+        (Kind::Http, "GET", "v1/services") => services::list(inner, stream).await,
+        (Kind::Http, "GET" | "POST", path) if path.starts_with("v1/services/") => {
+            one_service(inner, pairing, caller, &request.method, path, query, stream).await;
+        }
         (Kind::Http, "GET", "v1/audit") => audit(inner, pairing, query, stream).await,
         (Kind::Http, "GET", _) => whole(stream, Answer::new(404), "the manager has no such path").await,
         (Kind::Http, ..) => whole(stream, Answer::new(405), "the path does not take this method").await,
@@ -56,7 +61,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn reply(stream: Served, value: &Value) {
+pub(super) async fn reply(stream: Served, value: &Value) {
     let headers = vec![Header::new("content-type", "application/json")];
     let answer = Answer { headers, compress: true, ..Answer::new(200) };
     body(stream, answer, value.to_string().into()).await;
@@ -66,6 +71,28 @@ async fn body(stream: Served, answer: Answer, body: bytes::Bytes) {
     if stream.answer(answer).await.is_ok() && stream.write(body).await.is_ok() {
         // If it is over by now, it is not wanted.
         _ = stream.finish().await;
+    }
+}
+
+async fn one_service(
+    inner: &Inner,
+    pairing: PairingId,
+    caller: &Caller,
+    method: &str,
+    path: &str,
+    query: &str,
+    stream: Served,
+) {
+    let parts: Vec<&str> = path.split('/').collect();
+    match (method, parts.as_slice()) {
+        ("GET", ["v1", "services", name, "log"]) => {
+            services::log(inner, pairing, caller, name, query, stream).await;
+        }
+        ("POST", ["v1", "services", name, verb]) => match Order::named(verb) {
+            Some(order) => services::order(inner, pairing, caller, name, order, stream).await,
+            None => whole(stream, Answer::new(404), "a service is told start, stop or restart").await,
+        },
+        _ => whole(stream, Answer::new(404), "the manager has no such path").await,
     }
 }
 

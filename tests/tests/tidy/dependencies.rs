@@ -19,7 +19,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("operator", &[]),
     ("gateway", &[]),
     ("waku", &["archive", "discovery", "operator", "proto"]),
-    ("node-manager", &["gateway", "noise-session", "pairing", "proto", "tunnel", "waku"]),
+    ("node-manager", &["gateway", "noise-session", "pairing", "proto", "supervisor", "tunnel", "waku"]),
     (
         "tests",
         &[
