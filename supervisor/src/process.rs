@@ -16,10 +16,9 @@ use crate::config::ProcessSpec;
 use crate::error::Error;
 use crate::log::Log;
 use crate::status::Status;
+use crate::supervisor::MAX_ORDERS;
 use task::{Order, Task};
 
-/// Orders that wait for a service.
-const MAX_ORDERS: usize = 16;
 /// What an order may take beside the time from SIGTERM to SIGKILL.
 const SLACK: Duration = Duration::from_secs(30);
 

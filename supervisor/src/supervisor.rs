@@ -12,6 +12,9 @@ use crate::process::Process;
 use crate::status::Status;
 use crate::systemd::{Manager, Service, Systemd, Verb};
 
+/// Orders that one service has at a time.
+pub(crate) const MAX_ORDERS: usize = 16;
+
 /// The configured services. Copies are one and the same; when the last is dropped, the child processes are stopped.
 #[derive(Clone)]
 pub struct Supervisor(Arc<Inner>);
@@ -103,8 +106,10 @@ impl Supervisor {
         }
     }
 
-    /// Starts a service, and comes back when it runs; what runs goes on as it is. Orders for one service are carried
-    /// out one after the other, and go on when this future is dropped.
+    /// Starts a service, and comes back when it runs; what runs goes on as it is.
+    ///
+    /// Orders for one service are carried out one after the other, and 16 may wait. What was begun goes on when this
+    /// future is dropped; an order for a unit that still waits for its turn is given up then.
     ///
     /// # Errors
     /// When there is no such service, it is not allowed, it does not start, or takes too long.

@@ -7,13 +7,14 @@ mod unit;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
 use crate::config::UnitSpec;
 use crate::error::Error;
 use crate::log::Line;
 use crate::status::Status;
+use crate::supervisor::MAX_ORDERS;
 pub use bus::Bus;
 pub(crate) use bus::Manager;
 pub(crate) use unit::Unit;
@@ -47,6 +48,7 @@ pub(crate) struct Service {
     name: String,
     description: Option<String>,
     pub(crate) spec: UnitSpec,
+    waiting: Semaphore,
     turn: Mutex<()>,
 }
 
@@ -78,7 +80,13 @@ impl Verb {
 
 impl Service {
     pub(crate) fn new(name: &str, description: Option<String>, spec: UnitSpec) -> Self {
-        Self { name: name.to_owned(), description, spec, turn: Mutex::new(()) }
+        Self {
+            name: name.to_owned(),
+            description,
+            spec,
+            waiting: Semaphore::new(MAX_ORDERS),
+            turn: Mutex::new(()),
+        }
     }
 
     pub(crate) async fn status(&self, manager: &Manager) -> Result<Status, Error> {
@@ -87,6 +95,7 @@ impl Service {
 
     /// Carries an order out, after those before it.
     pub(crate) async fn order(&self, systemd: &Systemd, verb: Verb) -> Result<Status, Error> {
+        let _place = self.waiting.try_acquire().map_err(|_| Error::Busy(self.name.clone()))?;
         let limit: Duration = self.spec.limit;
         let slow = |_| Error::Slow { name: self.name.clone(), limit };
         timeout(limit, self.carry_out(systemd, verb)).await.map_err(slow)?

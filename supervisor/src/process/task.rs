@@ -30,7 +30,7 @@ pub(super) struct Task {
 
 enum Phase {
     Idle,
-    Running(Run),
+    Running(Box<Run>),
     /// Until it is started again.
     Waiting(Instant),
 }
@@ -144,14 +144,14 @@ impl Task {
         }
     }
 
-    async fn start(&mut self) -> Result<Run, Error> {
+    async fn start(&mut self) -> Result<Box<Run>, Error> {
         self.turn(State::Starting);
         match Run::new(&self.spec, &self.log).await {
             Ok(run) => {
                 self.status.send_modify(|status| status.pid = run.pid());
                 self.turn(State::Running);
                 self.note(format!("started, process {}", run.pid().unwrap_or_default())).await;
-                Ok(run)
+                Ok(Box::new(run))
             }
             Err(error) => {
                 let error = Error::Spawn { program: self.spec.program.clone(), error };
@@ -173,7 +173,7 @@ impl Task {
         }
     }
 
-    async fn end(&mut self, run: Run) -> Option<ExitStatus> {
+    async fn end(&mut self, run: Box<Run>) -> Option<ExitStatus> {
         self.turn(State::Stopping);
         let exit = run.end(self.spec.stop_limit).await;
         let words = words(exit);

@@ -1,7 +1,6 @@
 //! systemd's manager, over D-Bus.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -22,8 +21,6 @@ const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
-/// systemd's own socket, which takes root where there is no bus.
-const PRIVATE: &str = "/run/systemd/private";
 /// How long a connection may take, and an answer.
 const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(30);
@@ -33,11 +30,12 @@ const MAX_TEXT: usize = 512;
 /// How a systemd is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bus {
-    /// The system bus; where there is none, and for root, the socket of systemd itself.
+    /// The system bus.
     System,
     /// The user's bus.
     User,
-    /// A socket with systemd itself at its other end, and no bus between.
+    /// A socket with somebody at its other end who speaks as systemd does on a bus, for tests and stand-ins. systemd's
+    /// own socket below `/run/systemd` is none: there it signs as nobody on a bus may, and zbus refuses that.
     Socket(PathBuf),
 }
 
@@ -59,7 +57,7 @@ impl Bus {
                 "Without a login, `loginctl enable-linger` starts the user's systemd; \
                  set XDG_RUNTIME_DIR=/run/user/UID for this process"
             }
-            Self::Socket(_) => "Is there a systemd behind it, and may this process's user connect?",
+            Self::Socket(_) => "Does somebody listen there, and may this process's user connect?",
         }
     }
 
@@ -68,20 +66,12 @@ impl Bus {
     }
 
     async fn open(&self) -> zbus::Result<Connection> {
-        let direct = async |path: &Path| {
-            let stream = UnixStream::connect(path).await?.into_std()?;
-            Builder::unix_stream(stream).p2p().method_timeout(ANSWER).build().await
+        let builder = match self {
+            Self::System => Builder::system(),
+            Self::User => Builder::session(),
+            Self::Socket(path) => Builder::unix_stream(UnixStream::connect(path).await?.into_std()?).p2p(),
         };
-        match self {
-            Self::Socket(path) => direct(path).await,
-            Self::User => Builder::session().method_timeout(ANSWER).build().await,
-            Self::System => match Builder::system().method_timeout(ANSWER).build().await {
-                Ok(connection) => Ok(connection),
-                // A bus that somebody chose is not passed over.
-                Err(error) if env::var_os("DBUS_SYSTEM_BUS_ADDRESS").is_some() => Err(error),
-                Err(error) => direct(PRIVATE.as_ref()).await.map_err(|_| error),
-            },
-        }
+        builder.method_timeout(ANSWER).build().await
     }
 }
 

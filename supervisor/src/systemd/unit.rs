@@ -19,7 +19,7 @@ const DUMPED: i32 = 3;
 /// A unit as systemd has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
-    unit: String,
+    name: String,
     description: String,
     load_state: String,
     active_state: String,
@@ -41,7 +41,7 @@ impl Unit {
         }
         let service = properties(manager, &object, SERVICE, unit).await?;
         Ok(Self {
-            unit: unit.to_owned(),
+            name: unit.to_owned(),
             description: get(&general, "Description")?,
             load_state,
             active_state: get(&general, "ActiveState")?,
@@ -68,7 +68,7 @@ impl Unit {
     /// Whether systemd could read it.
     pub(crate) fn usable(&self) -> Result<(), Error> {
         if matches!(self.load_state.as_str(), "error" | "bad-setting" | "masked") {
-            return Err(Error::Unusable { unit: self.unit.clone(), reason: self.load_state.clone() });
+            return Err(Error::Unusable { unit: self.name.clone(), reason: self.load_state.clone() });
         }
         Ok(())
     }

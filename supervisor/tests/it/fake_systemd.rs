@@ -43,6 +43,8 @@ pub(crate) struct Played {
     pub(crate) result: &'static str,
     pub(crate) exit: (i32, i32),
     pub(crate) restarts: u32,
+    pub(crate) description: &'static str,
+    pub(crate) changed_us: u64,
     pub(crate) job: Job,
 }
 
@@ -54,6 +56,8 @@ impl Default for Played {
             result: "success",
             exit: (0, 0),
             restarts: 0,
+            description: "A unit\u{202e}",
+            changed_us: 1_700_000_000_123_456,
             job: Job::Result("done"),
         }
     }
@@ -74,6 +78,7 @@ struct World {
     /// Held jobs end when there is a permit.
     permits: Arc<Semaphore>,
     jobs: Arc<Mutex<u32>>,
+    connections: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl FakeSystemd {
@@ -86,6 +91,7 @@ impl FakeSystemd {
             asked: Arc::default(),
             permits: Arc::new(Semaphore::new(0)),
             jobs: Arc::default(),
+            connections: Arc::default(),
         };
         let listener = UnixListener::bind(folder.path().join("private")).unwrap();
         let server = tokio::spawn(serve(listener, world.clone()));
@@ -108,6 +114,12 @@ impl FakeSystemd {
         std::mem::take(&mut self.world.asked.lock().unwrap())
     }
 
+    /// How many connections were made, and how many of them are open.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let connections = self.world.connections.lock().unwrap();
+        (connections.len(), connections.iter().filter(|connection| !connection.is_closed()).count())
+    }
+
     pub(crate) fn change(&self, unit: &str, change: impl FnOnce(&mut Played)) {
         change(self.world.units.lock().unwrap().get_mut(unit).unwrap());
     }
@@ -125,11 +137,10 @@ impl Drop for FakeSystemd {
 }
 
 async fn serve(listener: UnixListener, world: World) {
-    let mut connections = Vec::new();
     loop {
         let stream = listener.accept().await.unwrap().0.into_std().unwrap();
         let mut builder = Builder::unix_stream(stream).server(Guid::generate()).p2p();
-        builder = builder.serve_at(PATH, Manager(world.clone()));
+        builder = builder.serve_at(PATH, Manager(world.clone(), false));
         let names: Vec<_> = world.units.lock().unwrap().keys().cloned().collect();
         for name in names {
             let of = (world.clone(), name.clone());
@@ -138,7 +149,7 @@ async fn serve(listener: UnixListener, world: World) {
         }
         // A client that goes before it is connected is no concern of systemd's.
         if let Ok(connection) = builder.build().await {
-            connections.push(connection);
+            world.connections.lock().unwrap().push(connection);
         }
     }
 }
@@ -164,11 +175,14 @@ enum Answer {
     Other(String),
 }
 
-struct Manager(World);
+/// The manager as one connection sees it, and whether that one asked for signals.
+struct Manager(World, bool);
 
 #[interface(name = "org.freedesktop.systemd1.Manager")]
 impl Manager {
-    fn subscribe(&self) {}
+    fn subscribe(&mut self) {
+        self.1 = true;
+    }
 
     fn load_unit(&self, name: &str) -> OwnedObjectPath {
         let mut units = self.0.units.lock().unwrap();
@@ -242,6 +256,9 @@ impl Manager {
                 });
             }
         };
+        if !self.1 {
+            return Ok(path(id));
+        }
         // Somebody else's job ends first, and before this one is answered.
         removed(connection, other, path(other), "other.service", "failed").await?;
         let (world, connection, path) = (self.0.clone(), connection.clone(), path(id));
@@ -287,18 +304,18 @@ impl Unit {
 
     #[zbus(property)]
     fn description(&self) -> String {
-        "A unit\u{202e}".to_owned()
+        self.get().description.to_owned()
     }
 
     #[zbus(property)]
     fn state_change_timestamp(&self) -> u64 {
-        1_700_000_000_123_456
+        self.get().changed_us
     }
 
     /// One of a form that nobody asks for.
     #[zbus(property)]
     fn conditions(&self) -> Vec<(String, bool, i32)> {
-        vec![("ConditionPathExists".to_owned(), true, -1)]
+        vec![(self.1.clone(), true, -1)]
     }
 }
 

@@ -1,6 +1,7 @@
 //! Units of a systemd that is played, and a look at a real one where there is one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::interval;
@@ -62,7 +63,7 @@ async fn an_order_waits_for_the_end_of_its_job_and_the_next_one_for_both() {
         )
     };
     let first = order(false);
-    let mut look = interval(std::time::Duration::from_millis(5));
+    let mut look = interval(Duration::from_millis(5));
     let mut asked = Vec::new();
     for _ in 0..2000 {
         asked.extend(systemd.asked());
@@ -208,7 +209,7 @@ async fn a_list_shows_what_is_known_of_each() {
     assert_eq!(supervisor.status("a").await.unwrap().state, State::Running);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_socket_that_does_not_answer_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mute");
@@ -277,6 +278,45 @@ async fn a_journal_without_end_is_cut_and_its_program_ended() {
     let script =
         r#"while :; do echo '{"__REALTIME_TIMESTAMP":"5000","MESSAGE":"again and again and again"}'; done"#;
     assert_eq!(journal(UNIT, script, 10).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn looks_leave_no_connection_open() {
+    let (supervisor, systemd, _folder) = played(Played::default());
+    for _ in 0..50 {
+        supervisor.status("a").await.unwrap();
+    }
+    let mut look = interval(Duration::from_millis(5));
+    for _ in 0..2000 {
+        if systemd.connections() == (50, 0) {
+            return;
+        }
+        look.tick().await;
+    }
+    panic!("made and open: {:?}", systemd.connections());
+}
+
+#[tokio::test]
+async fn orders_for_a_unit_beyond_what_may_wait_are_refused() {
+    let (supervisor, systemd, _folder) = played(Played { job: Job::Held("done"), ..Played::default() });
+    let orders: Vec<_> = (0..40)
+        .map(|_| {
+            let supervisor = supervisor.clone();
+            tokio::spawn(async move { supervisor.start("a").await.map_err(|error| error.code()) })
+        })
+        .collect();
+    systemd.let_go();
+    let mut refused = 0;
+    for order in orders {
+        match order.await.unwrap() {
+            Ok(status) => assert_eq!(status.state, State::Running),
+            Err(code) => {
+                assert_eq!(code, "busy");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 40 - 16);
 }
 
 /// Only looks, and where there is nothing to look at it says so.

@@ -8,7 +8,7 @@ use crate::assert_none;
 use crate::workspace::{FUZZ, crates, manifest};
 
 /// Every crate, and which of our crates it may name in its manifest, tests and examples included.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("proto", &[]),
     ("noise-session", &[]),
     ("pairing", &["noise-session", "proto"]),
@@ -18,6 +18,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("discovery", &["proto"]),
     ("operator", &[]),
     ("gateway", &[]),
+    ("supervisor", &[]),
     ("waku", &["archive", "discovery", "operator", "proto"]),
     ("node-manager", &["gateway", "noise-session", "pairing", "proto", "supervisor", "tunnel", "waku"]),
     (
