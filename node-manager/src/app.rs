@@ -18,7 +18,7 @@ pub use endpoints::EndpointView;
 use endpoints::Endpoints;
 pub use forward::Forward;
 pub use guard::{Guard, LocalToken};
-pub use server::{Body, Server};
+pub use server::{Body, Server, Service};
 
 /// What an app's side is told.
 #[derive(Debug, Clone, Default)]

@@ -1,13 +1,17 @@
 //! The command line.
 
+mod ask;
+mod run;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use waku::Multiaddr;
 use waku_pairing::hello::Label;
+
+pub(crate) use ask::{AlertsArgs, AskArgs, EventsArgs, HttpArgs, WatchArgs};
+pub(crate) use run::{AppRunArgs, HostRunArgs, RunArgs, TokenArgs};
 
 /// Pairs this host with an app over Waku and keeps a private session between them, wherever either moves: no public
 /// IP, no open port, no account.
@@ -189,185 +193,6 @@ pub(crate) struct LabelArgs {
     /// What this side calls itself to those it pairs with [default: the host name]
     #[arg(long, value_name = "NAME", env = "NODE_MANAGER_LABEL")]
     pub(crate) label: Option<Label>,
-}
-
-/// What both sides' services are told.
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) label: LabelArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
-
-    /// How many messages may be sent in how many seconds, as COUNT/SECONDS
-    ///
-    /// A network with rate limit proofs gives each member so many: The Waku Network 100/600. Requests then wait for their
-    /// turn, the urgent ones first. By default ten a second, to be polite.
-    #[arg(long, value_name = "COUNT/SECONDS", env = "NODE_MANAGER_MESSAGE_BUDGET", help_heading = "Network")]
-    pub(crate) message_budget: Option<MessageBudget>,
-}
-
-/// So many messages in so much time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MessageBudget(pub(crate) u32, pub(crate) Duration);
-
-impl FromStr for MessageBudget {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wanted = "write COUNT/SECONDS, for instance 100/600";
-        let (count, seconds) = text.split_once('/').ok_or(wanted)?;
-        let (count, seconds): (u32, u64) =
-            (count.parse().map_err(|_| wanted)?, seconds.parse().map_err(|_| wanted)?);
-        // Fewer than two could not hold a message and its acknowledgement.
-        let is_useful = (2..=1_000_000).contains(&count) && (1..=86_400).contains(&seconds);
-        is_useful
-            .then_some(Self(count, Duration::from_secs(seconds)))
-            .ok_or("from 2 to 1000000 messages in 1 to 86400 seconds")
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HostRunArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-
-    /// What apps may ask: a TOML file
-    ///
-    /// By default `config.toml` in the data directory if it is there, else what suits a Nimbus validator host: beacon node on
-    /// 5052, metrics on 8008, execution client on 8545.
-    #[arg(long, value_name = "FILE", env = "NODE_MANAGER_CONFIG", help_heading = "Services")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Which services apps with the grant `operate` may start and stop: a TOML file
-    ///
-    /// Each is a unit of systemd, or a program that this process runs itself. By default `services.toml` in the data
-    /// directory if it is there, else none.
-    #[arg(long, value_name = "FILE", env = "NODE_MANAGER_SERVICES", help_heading = "Services")]
-    pub(crate) services: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AppRunArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-
-    /// Port of a host's address on this machine, as HOST=PORT; may be given several times
-    ///
-    /// By default each host has a port of its own from 17000 on, the same from run to run.
-    #[arg(
-        long = "endpoint",
-        value_name = "HOST=PORT",
-        env = "NODE_MANAGER_ENDPOINT",
-        value_delimiter = ',',
-        value_parser = endpoint_port,
-        help_heading = "Addresses"
-    )]
-    pub(crate) endpoints: Vec<(String, u16)>,
-
-    #[command(flatten)]
-    pub(crate) token: TokenArgs,
-}
-
-/// What local programs have to show.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Addresses")]
-pub(crate) struct TokenArgs {
-    /// File with a token that local programs have to show, as `Authorization: Bearer …`
-    ///
-    /// Without one every program and every user of this machine may use the addresses of `app run`. The same file is given to
-    /// `app run` and to the commands that ask.
-    #[arg(long, value_name = "FILE", env = "NODE_MANAGER_LOCAL_TOKEN_FILE")]
-    pub(crate) local_token_file: Option<PathBuf>,
-}
-
-fn endpoint_port(text: &str) -> Result<(String, u16), &'static str> {
-    let wanted = "write HOST=PORT, for instance beacon-01=5052";
-    let (host, port) = text.rsplit_once('=').ok_or(wanted)?;
-    match port.parse() {
-        Ok(port @ 1..) if !host.is_empty() => Ok((host.to_owned(), port)),
-        _ => Err(wanted),
-    }
-}
-
-/// Whom to ask, and how.
-#[derive(Debug, Args)]
-pub(crate) struct AskArgs {
-    /// Seconds to wait for a session, and for each answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(crate) timeout: u64,
-    #[command(flatten)]
-    pub(crate) token: TokenArgs,
-    #[command(flatten)]
-    pub(crate) network: NetworkArgs,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  node-manager app http beacon-01 GET /eth/v1/node/syncing
-  node-manager app http beacon-01 POST '/nimbus/v1/graffiti' --body 'hello'
-
-Exit status 0 with an answer of 2xx, 1 with any other.")]
-pub(crate) struct HttpArgs {
-    /// The host's name, or the beginning of its fingerprint
-    pub(crate) peer: String,
-    /// GET, POST, …
-    pub(crate) method: String,
-    /// Path and query, such as /eth/v1/node/syncing
-    pub(crate) path: String,
-    /// The body: a text, @FILE, or - for standard input
-    #[arg(long, short = 'd', value_name = "TEXT")]
-    pub(crate) body: Option<String>,
-    /// A header, as NAME: VALUE; may be given several times
-    #[arg(long = "header", short = 'H', value_name = "HEADER")]
-    pub(crate) headers: Vec<String>,
-    /// Name this request for good: sent again with the same key it does not run again
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) key: Option<String>,
-    /// Show status and headers too, on standard error
-    #[arg(long, short = 'i')]
-    pub(crate) include: bool,
-    #[command(flatten)]
-    pub(crate) ask: AskArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EventsArgs {
-    /// The host's name, or the beginning of its fingerprint
-    pub(crate) peer: String,
-    /// Which events
-    #[arg(
-        long,
-        value_name = "TOPIC",
-        value_delimiter = ',',
-        default_value = "head,finalized_checkpoint,chain_reorg"
-    )]
-    pub(crate) topics: Vec<String>,
-    /// End after so many events
-    #[arg(long, short = 'n', value_name = "NUMBER")]
-    pub(crate) count: Option<u64>,
-    #[command(flatten)]
-    pub(crate) ask: AskArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AlertsArgs {
-    /// The host's name, or the beginning of its fingerprint
-    pub(crate) peer: String,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) ask: AskArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WatchArgs {
-    /// The host's name, or the beginning of its fingerprint
-    pub(crate) peer: String,
-    #[command(flatten)]
-    pub(crate) ask: AskArgs,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ pub(crate) use access::{Access, Watch};
 pub(crate) use notice::{Notice, Who};
 pub(crate) use protocol::{PeerStatus, Request, Response, Secret, StaticNodeStatus, Status};
 pub(crate) use room::Room;
+pub(crate) use serve::serve;
 pub(crate) use server::Server;
 
 /// The socket's name in the data directory.

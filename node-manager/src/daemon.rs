@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use node_manager::app::{App, AppConfig, LocalToken};
+use node_manager::app::{App, AppConfig, Forward, LocalToken};
 use node_manager::host::{Host, HostConfig, HostError};
+use node_manager::tunnels::Tunnels;
 use node_manager::{Service, ServiceConfig};
 use waku_pairing::party::Part;
 use zeroize::Zeroizing;
@@ -14,8 +15,10 @@ use zeroize::Zeroizing;
 use crate::args::{AppRunArgs, Global, HostRunArgs, RunArgs, TokenArgs};
 use crate::control::{Notice, Room, Server, Watch};
 use crate::failure::{Failure, Kind};
+use crate::page::Page;
 use crate::settings;
 use crate::signals::Signals;
+use crate::terminal::print_line;
 
 /// The name of the configuration in the data directory.
 const CONFIG: &str = "config.toml";
@@ -65,13 +68,25 @@ pub(crate) async fn app(global: &Global, args: &AppRunArgs) -> Result<(), Failur
     let app_config = AppConfig { token: token(&args.token)?, ports: args.endpoints.clone() };
     let service = Service::start(&config, network).await?;
     let tunnels = service.tunnels().expect("a daemon is on the network").clone();
-    let app = App::start(app_config, service.party().clone(), tunnels);
+    let app = App::start(app_config, service.party().clone(), tunnels.clone());
     let room = Arc::new(Room::of_app(service, app.endpoints()));
-    let ended = run(&room, &mut signals).await;
+    let ended = match page(args.web, &room, tunnels).await {
+        Ok(_page) => run(&room, &mut signals).await,
+        Err(failure) => Err(failure),
+    };
     drop(app);
     signals.unless_interrupted(room.service.stop()).await?;
     tracing::info!("stopped");
     ended
+}
+
+/// Serves the page, if it is wanted.
+async fn page(port: Option<u16>, room: &Arc<Room>, tunnels: Tunnels) -> Result<Option<Page>, Failure> {
+    let Some(port) = port else { return Ok(None) };
+    let page = Page::start(port, Arc::clone(room), Forward::new(tunnels)).await?;
+    // Not to the log, which others may read.
+    print_line(format_args!("The page: {}", *page.url()));
+    Ok(Some(page))
 }
 
 fn settle_in(config: &mut ServiceConfig, args: &RunArgs) {

@@ -8,6 +8,7 @@ mod daemon;
 mod demo;
 mod failure;
 mod logging;
+mod page;
 mod pair;
 mod peers;
 mod settings;

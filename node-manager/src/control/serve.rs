@@ -22,7 +22,7 @@ use super::room::Room;
 use crate::failure::{Failure, Kind};
 
 /// Carries out a request on a service. [`Request::Watch`] is not one to carry out.
-pub(super) async fn serve(room: &Room, request: Request) -> Result<Response, Failure> {
+pub(crate) async fn serve(room: &Room, request: Request) -> Result<Response, Failure> {
     let service = &room.service;
     match request {
         Request::Pair { code, compare_digits, allow_clock_skew } => {
