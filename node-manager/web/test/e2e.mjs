@@ -41,8 +41,8 @@ describe("against the real program", { skip: PAGE_URL === undefined && "PAGE_URL
     const page = await browser.newPage();
     const seen = await watchPage(page, PAGE_URL, { failedRequests: true });
     await page.goto(PAGE_URL);
-    const { name } = await pairThroughPage(page, { digits: askForDigits, shown: (step) => picture(page, `real-${step}`) });
-    await openHost(page, name);
+    const { pairing } = await pairThroughPage(page, { digits: askForDigits, shown: (step) => picture(page, `real-${step}`) });
+    await openHost(page, pairing);
     const { before, after } = await chartMoves(page);
     assert.ok(after > before);
     await picture(page, "real-host");
@@ -186,7 +186,7 @@ describe("against the mock", { skip: PAGE_URL !== undefined && "PAGE_URL is set"
   });
 
   story("charts move with each sample, and can be read with keys", {}, async (page, app) => {
-    await openHost(page, "beacon-01", SOON);
+    await openHost(page, HOST, SOON);
     await picture(page, "host");
     const [host] = app.hosts;
     for (const chart of ["peers", "sync_distance", "machine"]) {
@@ -216,7 +216,7 @@ describe("against the mock", { skip: PAGE_URL !== undefined && "PAGE_URL is set"
   });
 
   story("alerts are shown, raised and cleared", { hosts: two() }, async (page, app) => {
-    await openHost(page, "beacon-01", SOON);
+    await openHost(page, HOST, SOON);
     await page.getByRole("link", { name: /Service down: execution/ }).click();
     await page.getByRole("heading", { name: "1 alert raised" }).waitFor();
     await page.getByText("Look at it on the host:").waitFor();
@@ -337,7 +337,7 @@ describe("against the mock", { skip: PAGE_URL !== undefined && "PAGE_URL is set"
   });
 
   story("a page that nobody sees asks nothing", { clock: true }, async (page, app) => {
-    await openHost(page, "beacon-01", SOON);
+    await openHost(page, HOST, SOON);
     const [host] = app.hosts;
     await until(() => host.listeners.size > 0);
     await hide(page, true);

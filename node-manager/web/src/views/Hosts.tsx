@@ -171,7 +171,7 @@ function Unfinished({ host }: { host: Host }) {
 
 function NetworkDetails({ network }: { network: Network }) {
   return (
-    <details class="network">
+    <details class="network" open={network.connected === 0}>
       <summary>
         {network.connected > 0
           ? `Connected to the Waku network through ${counted(network.connected, "node")}`
