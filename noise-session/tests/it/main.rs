@@ -13,6 +13,7 @@ mod lifecycle;
 mod manager;
 mod oracles;
 mod random_interaction;
+mod repetitions;
 mod session;
 mod support;
 mod vectors;

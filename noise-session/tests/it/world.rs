@@ -177,6 +177,17 @@ impl World {
             .collect()
     }
 
+    /// The repetitions that a side has told of since the last time.
+    pub(crate) fn repeated(&mut self, side: usize) -> Vec<(SessionId, u64)> {
+        let repetition = |event: &Event| match event {
+            Event::Repeated { session, index } => Some((*session, *index)),
+            _ => None,
+        };
+        let told = self.sides[side].events.iter().filter_map(repetition).collect();
+        self.sides[side].events.retain(|event| repetition(event).is_none());
+        told
+    }
+
     pub(crate) fn assert_talks(&mut self) {
         for side in 0..2 {
             self.received(1 - side);
