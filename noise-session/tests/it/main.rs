@@ -9,6 +9,7 @@ mod by_hand;
 mod calling;
 mod forgery;
 mod golden;
+mod letters;
 mod lifecycle;
 mod manager;
 mod oracles;

@@ -21,6 +21,8 @@ pub(crate) static PROFILE: Profile = Profile {
     initiation_tag_label: b"test initiation tag",
     refusal_label: b"test refusal",
     refusal_tag_label: b"test refusal tag",
+    letter_label: b"test letter",
+    letter_tag_label: b"test letter tag",
 };
 
 pub(crate) const START: Duration = Duration::from_secs(1_760_000_000);

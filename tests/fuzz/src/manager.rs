@@ -21,6 +21,8 @@ static PROFILE: Profile = Profile {
     initiation_tag_label: b"initiation tag",
     refusal_label: b"refusal",
     refusal_tag_label: b"refusal tag",
+    letter_label: b"letter",
+    letter_tag_label: b"letter tag",
 };
 
 /// 2026-01-01, shortly before midnight.
