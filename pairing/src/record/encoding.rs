@@ -10,11 +10,14 @@ use waku_noise_session::message_nametag::MessageNametag;
 use waku_noise_session::time::UnixTime;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{AppExchange, Attempt, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, Tombstone};
+use super::{
+    AppExchange, Attempt, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, TakenLetters, Tombstone,
+};
 use crate::generated as wire;
 use crate::hello::{Label, LabelError};
 use crate::identity::IdentityKey;
 use crate::kdf::{CodeKeys, CodeName, DirectionKeys};
+use crate::letter::LetterId;
 use crate::reason::Reason;
 use crate::sas::Sas;
 
@@ -36,6 +39,7 @@ impl PeerRecord {
             sent: Some(stamp_to_wire(self.stamps.sent)),
             seen: Some(stamp_to_wire(self.stamps.seen)),
             code: self.code.map(|code| code.to_vec()),
+            letters: letters_to_wire(&self.letters),
             stage: Some(match &self.stage {
                 Stage::Pending(exchange) => wire::peer::Stage::Pending(exchange.to_wire()),
                 Stage::Keyed(exchange) => wire::peer::Stage::Keyed(exchange.to_wire()),
@@ -71,6 +75,7 @@ impl PeerRecord {
             last_heard: peer.last_heard,
             stamps: Stamps { sent: stamp_from_wire(peer.sent), seen: stamp_from_wire(peer.seen) },
             code: code(peer.code.as_deref())?,
+            letters: peer.letters.as_ref().map(letters_from_wire).transpose()?.unwrap_or_default(),
             stage,
         })
     }
@@ -238,6 +243,18 @@ fn stamp_from_wire(stamp: Option<wire::Stamp>) -> Stamp {
     stamp.map_or(Stamp::default(), |stamp| Stamp { time: stamp.time, counter: stamp.counter })
 }
 
+/// None where none were taken: such a record is written as it was before there were letters.
+fn letters_to_wire(letters: &TakenLetters) -> Option<wire::TakenLetters> {
+    let TakenLetters { floor, ids } = letters;
+    let ids = || ids.iter().map(|id| id.to_bytes().to_vec()).collect();
+    (*letters != TakenLetters::default()).then(|| wire::TakenLetters { floor: *floor, ids: ids() })
+}
+
+fn letters_from_wire(letters: &wire::TakenLetters) -> Result<TakenLetters, RecordError> {
+    let ids = letters.ids.iter().map(|id| Ok(LetterId::from(array(id, "letters")?)));
+    Ok(TakenLetters { floor: letters.floor, ids: ids.collect::<Result<_, RecordError>>()? })
+}
+
 /// Why bytes from a store are no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -298,8 +315,13 @@ mod tests {
             last_heard: None,
             stamps: Stamps { sent: Stamp { time: 1, counter: 2 }, seen: Stamp { time: 3, counter: 4 } },
             code: Some([14; 16]),
+            letters: taken(),
             stage,
         })
+    }
+
+    fn taken() -> TakenLetters {
+        TakenLetters { floor: 5, ids: [LetterId::from([6; 24]), LetterId::from([7; 24])].into() }
     }
 
     #[test]
