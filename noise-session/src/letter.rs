@@ -15,7 +15,8 @@
 //!
 //! `part` is the writer's, `day` counts days since the Unix epoch by its clock, `e` is its ephemeral public key. The
 //! static keys' owners and all they said when they met are bound by the root. Each letter has a nametag of its own,
-//! which proves that the writer knows the root: what strangers make up costs one hash and no Diffie-Hellman.
+//! which proves that the ephemeral key comes from one who knows the root: what strangers make up costs a hash, and only
+//! what they repeat, bent or not, a Diffie-Hellman.
 //!
 //! # What it holds
 //! * The writer keeps nothing, not even a counter, and its keys open nothing it wrote.

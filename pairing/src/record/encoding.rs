@@ -276,6 +276,8 @@ pub enum RecordError {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
     use crate::identity::{Identity, Seed};
 
@@ -331,6 +333,26 @@ mod tests {
             let tombstone = Tombstone::of(&record, 1_760_000_200, Reason::WrongDigits);
             assert_eq!(Tombstone::decode(&tombstone.encode()), Ok(tombstone));
         }
+    }
+
+    /// A record of the version before there were letters.
+    const BEFORE_LETTERS: &str = "010a21031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f12207b4e909bbe7ffe44c465a220037d608ee35897d31ef972f07f74892cb0f73f131a09626561636f6e2d30312a20b3c5fc6348f74e90e6f35a98e1a55a6b961889050f1e89d10d24b34c53f9d3a330dfa8323880f2d6ca064080f2d6ca064a00520c088080e8ef9eca9cc31810016a0808011094f2d6ca065048f06aa4e2df0e";
+
+    #[test]
+    fn a_record_of_before_there_were_letters_is_read_and_written_alike() {
+        let bytes = HEXLOWER.decode(BEFORE_LETTERS.as_bytes()).unwrap();
+        let mut record = PeerRecord::decode(&bytes).unwrap();
+        assert_eq!((record.label.as_str(), record.is_confirmed()), ("beacon-01", true));
+        assert_eq!(record.letters, TakenLetters::default());
+        assert_eq!(HEXLOWER.encode(&record.encode()), BEFORE_LETTERS);
+        record.letters = taken();
+        assert_eq!(PeerRecord::decode(&record.encode()), Ok(record));
+    }
+
+    #[test]
+    fn an_id_of_a_wrong_length_is_named() {
+        let letters = wire::TakenLetters { floor: 0, ids: vec![vec![1; 24], vec![1; 23]] };
+        assert_eq!(letters_from_wire(&letters), Err(RecordError::Malformed("letters")));
     }
 
     #[test]
