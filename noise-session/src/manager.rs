@@ -370,10 +370,8 @@ impl Manager {
 
     fn handle_transport(&mut self, now: Now, payload: &PayloadV2<'_>) {
         let Some((session, opened)) = self.slots.open(now.instant, payload) else {
-            if let Some((session, index)) = self.slots.repeated(now.instant, payload) {
-                self.outputs.push_back(Output::Event(Event::Repeated { session, index }));
-            }
-            return;
+            let told = |(session, index)| Output::Event(Event::Repeated { session, index });
+            return self.outputs.extend(self.slots.repeated(now.instant, payload).map(told));
         };
         if let Some(live) = self.slots.take_confirmed_next(session) {
             self.establish(live, Zeroizing::default());
