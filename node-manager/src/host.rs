@@ -133,7 +133,7 @@ impl Host {
         let Self { inner, watch, observed, requested, supervisor } = self;
         let (stop, stopping) = watch::channel(false);
         let grants = inner.grants.clone();
-        let watching = tokio::spawn(observed::follow(watch, observed, stopping));
+        let watching = tokio::spawn(observed::follow(watch, observed, party.clone(), stopping));
         let serving = tokio::spawn(serve_all(inner, party, requested));
         Hosting { serving, watching: Some(watching), stop, grants, supervisor }
     }

@@ -13,7 +13,7 @@ use waku_pairing::channel::Channel;
 use waku_pairing::endpoint::{ChannelClosed, Driver, Handle, endpoint};
 use waku_pairing::hello::Label;
 use waku_pairing::identity::{Fingerprint, Identity};
-use waku_pairing::party::{self, Part};
+use waku_pairing::party::{self, Letter, Part};
 use waku_pairing::store::{PeerStore as _, StoreError};
 use waku_tunnel::budget::Budget;
 use waku_tunnel::request::Side;
@@ -23,7 +23,9 @@ use crate::tunnels::{self, Journal, JournalError, Requested, Tunnels};
 use crate::vault::{Vault, VaultError};
 
 /// Messages of peers' applications that wait to be taken in.
-const DATA: usize = 1024;
+const DATA: usize = 4096;
+/// Letters that wait to be read.
+const LETTERS: usize = 64;
 /// How long a service that stops waits for its last words to be published.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -78,6 +80,8 @@ pub struct Service {
     party: Handle,
     node: Option<Node>,
     tunnels: Option<Tunnels>,
+    /// What peers wrote, until somebody takes it.
+    letters: Mutex<Option<mpsc::Receiver<Letter>>>,
     data_dir: PathBuf,
     /// Closed when the party has ended.
     alive: watch::Receiver<()>,
@@ -123,6 +127,7 @@ impl Service {
         let (party, mut driver) =
             endpoint(config.party(), identity, channel, vault, Box::new(UnwrapErr(SysRng)))?;
         let (data, _) = driver.data(DATA);
+        let letters = (config.part == Part::App).then(|| driver.letters(LETTERS).0);
         let budget =
             config.message_budget.map_or_else(Budget::polite, |(count, time)| Budget::new(count, time));
         let (tunnels, carrier) = tunnels::Driver::new(tunnels::Parts {
@@ -143,6 +148,7 @@ impl Service {
             party,
             node: Some(node),
             tunnels: Some(tunnels),
+            letters: Mutex::new(letters),
             data_dir: config.data_dir.clone(),
             alive,
             tasks: Mutex::new(Some(Tasks { driver, pump: Some(pump), carrier: Some(carrier) })),
@@ -167,6 +173,7 @@ impl Service {
             party,
             node: None,
             tunnels: None,
+            letters: Mutex::new(None),
             data_dir: config.data_dir.clone(),
             alive,
             tasks: Mutex::new(Some(Tasks { driver, pump: None, carrier: None })),
@@ -186,6 +193,12 @@ impl Service {
     /// Requests to and from everybody paired; `None` offline.
     pub fn tunnels(&self) -> Option<&Tunnels> {
         self.tunnels.as_ref()
+    }
+
+    /// What hosts wrote to this app while it was away, and write from now on: to whoever asks first. Each letter comes
+    /// until it is acknowledged.
+    pub async fn letters(&self) -> Option<mpsc::Receiver<Letter>> {
+        self.letters.lock().await.take()
     }
 
     /// The directory of its vault.
