@@ -31,6 +31,10 @@ Keep the session alive, and look at it:
   node-manager status
   node-manager app ping HOST
 
+Without relaying, through a node that serves filter and lightpush (and, best, a store):
+  waku-node --filter --lightpush --store
+  node-manager run --light --staticnode=NODE
+
 Where an option's help names an environment variable, that can give it too.
 
 Exit status:
@@ -135,6 +139,19 @@ pub(crate) struct NetworkArgs {
         value_delimiter = ','
     )]
     pub(crate) static_nodes: Vec<Multiaddr>,
+
+    /// Be a light client: relay nothing, receive through filter and publish through lightpush
+    ///
+    /// For machines that are often away or pay for traffic, such as phones and laptops. At least one --staticnode has to serve
+    /// both (nwaku's `wakunode2` and `waku-node` with --filter --lightpush), better two; with --store it also keeps what is
+    /// said while this side is away. The other side may relay or be a light client too.
+    #[arg(
+        long,
+        env = "NODE_MANAGER_LIGHT",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        conflicts_with = "tcp_port"
+    )]
+    pub(crate) light: bool,
 
     /// Cluster: only nodes of one cluster talk to each other
     #[arg(long, value_name = "NUMBER", default_value_t = 0, env = "NODE_MANAGER_CLUSTER_ID")]

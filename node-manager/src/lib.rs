@@ -8,5 +8,6 @@ mod channel;
 mod service;
 mod vault;
 
+pub use channel::{Fetched, History, HistoryError, Mode};
 pub use service::{Network, Service, ServiceConfig, StartError};
 pub use vault::{Vault, VaultError};

@@ -16,7 +16,7 @@ use waku_pairing::identity::{Fingerprint, Identity};
 use waku_pairing::party::{self, Part};
 use waku_pairing::store::StoreError;
 
-use crate::channel::{NoChannel, WakuChannel};
+use crate::channel::{History, Mode, NoChannel, OpenError, Opened, WakuChannel};
 use crate::vault::{Vault, VaultError};
 
 /// How long a service that stops waits for its last words to be published.
@@ -52,7 +52,9 @@ impl ServiceConfig {
 pub struct Network {
     /// Cluster, shards and the rule from content topics to shards. Both sides of a pairing need the same.
     pub sharding: Sharding,
-    /// Nodes to stay connected to.
+    /// Whether it relays. The two sides of a pairing need not do the same.
+    pub mode: Mode,
+    /// Nodes to stay connected to. A light client needs one at least that serves filter and lightpush.
     pub static_nodes: Vec<Multiaddr>,
     /// Addresses to accept connections on. None are needed.
     pub listen_addresses: Vec<Multiaddr>,
@@ -67,6 +69,7 @@ pub struct Service {
     fingerprint: Fingerprint,
     party: Handle,
     node: Option<Node>,
+    history: Option<History>,
     /// Closed when the party has ended.
     alive: watch::Receiver<()>,
     /// `None` once it has been stopped.
@@ -87,7 +90,7 @@ impl Service {
     /// [`StartError`]; nothing is left running then.
     pub async fn start(config: &ServiceConfig, network: Network) -> Result<Self, StartError> {
         let vault = Vault::open(&config.data_dir, config.part)?;
-        let Network { sharding, static_nodes, listen_addresses, keypair } = network;
+        let Network { sharding, mode, static_nodes, listen_addresses, keypair } = network;
         let keypair = match keypair {
             Some(keypair) => keypair,
             None => {
@@ -95,10 +98,12 @@ impl Service {
             }
         };
         let mut node = Config::new(keypair, sharding);
+        node.relay = mode == Mode::Relay;
         node.static_peers = static_nodes;
         node.listen_addresses = listen_addresses;
         let node = Node::spawn(node).await?;
-        let (channel, pump) = WakuChannel::open(&node).await?;
+        let Opened { channel, history, task: pump } =
+            WakuChannel::open(&node, mode, vault.last_heard()).await?;
         let identity = Identity::from_seed(vault.seed());
         let fingerprint = identity.key().fingerprint();
         let (party, driver) =
@@ -110,6 +115,7 @@ impl Service {
             fingerprint,
             party,
             node: Some(node),
+            history: Some(history),
             alive,
             tasks: Mutex::new(Some(Tasks { driver, pump: Some(pump) })),
         })
@@ -132,6 +138,7 @@ impl Service {
             fingerprint,
             party,
             node: None,
+            history: None,
             alive,
             tasks: Mutex::new(Some(Tasks { driver, pump: None })),
         })
@@ -145,6 +152,11 @@ impl Service {
     /// The Waku node; `None` offline.
     pub fn node(&self) -> Option<&Node> {
         self.node.as_ref()
+    }
+
+    /// What stores have kept of what the two sides say; `None` offline.
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     /// Its side of the protocol.
@@ -209,4 +221,16 @@ pub enum StartError {
     /// The Waku node stopped at once.
     #[error(transparent)]
     Subscribe(#[from] waku::SubscribeError),
+    /// The Waku node of a light client stopped at once.
+    #[error(transparent)]
+    Filter(#[from] waku::FilterSubscribeError),
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Relay(error) => error.into(),
+            OpenError::Light(error) => error.into(),
+        }
+    }
 }

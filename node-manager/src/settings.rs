@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use node_manager::{Network, ServiceConfig};
+use node_manager::{Mode, Network, ServiceConfig};
 use waku::proto::shard::ShardError;
 use waku::{Keypair, Sharding};
 use waku_pairing::hello::Label;
@@ -62,6 +62,7 @@ impl NetworkArgs {
         });
         Ok(Network {
             sharding: self.sharding().map_err(Failure::usage)?,
+            mode: if self.light { Mode::Light } else { Mode::Relay },
             static_nodes: self.static_nodes.clone(),
             listen_addresses: listen_addresses.into_iter().collect(),
             keypair,
