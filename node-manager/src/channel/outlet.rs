@@ -86,9 +86,11 @@ async fn relay(node: &Node, message: WakuMessage) {
 
 /// Publishes through service nodes. `told` is whether it was said that the only one relays to nobody.
 async fn push(node: Node, message: WakuMessage, told: Arc<AtomicBool>) {
-    if let Some(only) = only_server(&node) {
+    let pubsub_topic =
+        message.content_topic.parse().ok().and_then(|topic| node.sharding().pubsub_topic(&topic).ok());
+    if let (Some(only), Some(pubsub_topic)) = (only_server(&node), pubsub_topic) {
         let lightpush = node.lightpush().with_timeout(PUSH_WITHIN);
-        match lightpush.publish_via(only, None, message.clone()).await {
+        match lightpush.publish_via(only, Some(pubsub_topic), message.clone()).await {
             // Tried again it would only be told the same. It hands the message to its own clients, as nwaku does.
             Err(LightpushError::Refused { status: Status::NoPeersToRelay, .. }) => {
                 if !told.swap(true, Ordering::Relaxed) {

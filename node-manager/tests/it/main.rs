@@ -9,6 +9,7 @@ mod control;
 mod crashes;
 mod daemons;
 mod faults;
+mod light;
 mod pairing;
 mod process;
 mod service;
