@@ -142,9 +142,9 @@ pub(crate) struct NetworkArgs {
 
     /// Be a light client: relay nothing, receive through filter and publish through lightpush
     ///
-    /// For machines that are often away or pay for traffic, such as phones and laptops. At least one --staticnode has to serve
-    /// both (nwaku's `wakunode2` and `waku-node` with --filter --lightpush), better two; with --store it also keeps what is
-    /// said while this side is away. The other side may relay or be a light client too.
+    /// For machines that are often away or pay for traffic, such as laptops. One --staticnode at least has to serve both
+    /// (`waku-node`, or nwaku's `wakunode2`, with --filter --lightpush), better two; with --store it also keeps what is
+    /// said while this side is away. The other side may relay, or be a light client too.
     #[arg(
         long,
         env = "NODE_MANAGER_LIGHT",

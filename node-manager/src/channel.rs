@@ -1,8 +1,8 @@
 //! A party's [`Channel`] over a Waku node, which relays or is a light client.
 //!
-//! The channel itself never waits; a task beside it does the waiting. What either cannot take is dropped and counted:
-//! parties repeat themselves. What was published while this side was away is fetched from stores and handed in like what
-//! comes live.
+//! The channel itself never waits; a task beside it does the waiting. What either cannot take is dropped and said to be:
+//! parties repeat themselves. What was published while this side was away is fetched from stores and handed in like
+//! what comes live.
 //!
 //! ```text
 //!   party ── subscribe ──► wanted ──► pump ──► inlet: relay, or filter at two service nodes

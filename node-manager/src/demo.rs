@@ -35,7 +35,8 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let directory = directory.map_err(|error| Failure::other(format!("no temporary directory: {error}")))?;
     let mut story = Story::begin(args.json);
     // Stopped half-way it leaves nothing behind either.
-    let told = Signals::new()?.unless_interrupted(tell(&mut story, directory.path())).await.flatten();
+    let telling = Box::pin(tell(&mut story, directory.path()));
+    let told = Signals::new()?.unless_interrupted(telling).await.flatten();
     story.end(&told);
     told
 }

@@ -1,8 +1,8 @@
 //! Which past messages are still to be asked of stores, and when. A core: time is an argument.
 //!
 //! A gap is a time in which messages on a content topic may have been missed. It opens when nothing could be received
-//! for a while, when the machine slept, and with a topic that is received on late. It is asked for once there is something
-//! to receive from again, and once more some seconds later: stores keep a message a moment after it was relayed.
+//! for a while, when the machine slept, and with a topic that is received on late. It is asked for once there is
+//! somebody to receive from again, and once more some seconds later: stores keep a message a moment after it was relayed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -76,8 +76,8 @@ impl History {
         Self { node, seen: Arc::default(), incoming }
     }
 
-    /// Whether a store has what this channel published with this payload, whenever that was: what was published more than
-    /// 4,096 kept messages ago is forgotten, and then the answer is no.
+    /// Whether a store has what this channel published with this payload. What was published more than 4,096 kept
+    /// messages ago, or by an earlier process, is forgotten, and then the answer is no.
     ///
     /// The timestamp, and so the hash, of a message is made where it is published. So the channel remembers by which
     /// hashes a payload went out, and stores are asked for those.

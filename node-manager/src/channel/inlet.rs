@@ -76,7 +76,7 @@ impl Inlet {
             Self::Light(light) => {
                 light.topics = count;
                 let added = light.subscription.add_content_topics(new).await;
-                // Also when none is gone: when this is answered, the count of service nodes is the one for the new topics.
+                // Also when none is gone: once this is answered the count of service nodes is that for the new topics.
                 let removed = light.subscription.remove_content_topics(gone).await;
                 Ok(added.and(removed)?)
             }

@@ -96,7 +96,7 @@ async fn push(node: Node, message: WakuMessage, told: Arc<AtomicBool>) {
                 if !told.swap(true, Ordering::Relaxed) {
                     tracing::info!(
                         peer = %only,
-                        "the only node that serves lightpush is connected to no other: only its own clients hear this side"
+                        "the only node that serves lightpush relays to nobody: only its own clients hear this side"
                     );
                 }
                 return;

@@ -98,7 +98,7 @@ impl Pump {
                     let list = peers.borrow_and_update().clone();
                     self.look_at_peers(&list);
                 }
-                (ask, answer) = answer(&mut self.asking) => self.handle_answer(&ask, answer),
+                (ask, answer) = answer(&mut self.asking) => self.handle_answer(&ask, &answer),
                 () = poll_fn(|cx| self.clock.poll_deadline(Some(wake), cx)) => self.handle_timeout(),
                 inflow = self.inlet.next() => match inflow {
                     Inflow::Delivery(Delivery::Message(envelope)) => self.handle_message(&envelope),
@@ -173,7 +173,7 @@ impl Pump {
             Mode::Light if !services.filter => self.gaps.set_hearing(now, false),
             Mode::Light => self.look_whether_listening(),
         }
-        if let Some(missing) = services.missing().filter(|_| self.mode == Mode::Light && services != before) {
+        if let Some(missing) = services.missing.filter(|_| self.mode == Mode::Light && services != before) {
             tracing::error!("{missing}; connect to a node that serves both to a light client");
         }
         if services.store && !before.store {
@@ -202,8 +202,8 @@ impl Pump {
         if is_new && let Some(Differ { by, is_ahead }) = self.skew.note(message.timestamp, unix_now()) {
             let than_ours = if is_ahead { "ahead of" } else { "behind" };
             tracing::warn!(
-                "the other side's clock is {} s {than_ours} this machine's. Stores keep nothing that is stamped more than 20 s \
-                off their clock: set the clock that is wrong",
+                "the other side's clock is {} s {than_ours} this machine's. Stores keep nothing that is stamped more \
+                than 20 s off their clock: set the clock that is wrong",
                 by.as_secs()
             );
         }
@@ -244,9 +244,9 @@ impl Pump {
         }
     }
 
-    fn handle_answer(&mut self, ask: &Ask, answer: Result<usize, HistoryError>) {
+    fn handle_answer(&mut self, ask: &Ask, answer: &Result<usize, HistoryError>) {
         self.asking = None;
-        match &answer {
+        match answer {
             Ok(0) => tracing::debug!(topics = ask.topics.len(), "stores have nothing that was missed"),
             Ok(count) => tracing::info!(count, "caught up with what was published meanwhile"),
             Err(error) => tracing::debug!(%error, "what was missed cannot be had yet"),
