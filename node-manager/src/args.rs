@@ -148,8 +148,7 @@ pub(crate) struct NetworkArgs {
     #[arg(
         long,
         env = "NODE_MANAGER_LIGHT",
-        value_parser = clap::builder::BoolishValueParser::new(),
-        conflicts_with = "tcp_port"
+        value_parser = clap::builder::BoolishValueParser::new()
     )]
     pub(crate) light: bool,
 

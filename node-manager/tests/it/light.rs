@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use waku::store::archive::MemoryArchive;
 use waku::{Config, FilterConfig, Keypair, LightpushConfig, Node, Sharding, StoreConfig};
 
-use crate::process::{Ended, Process};
+use crate::process::{Ended, Process, node_manager};
 use crate::stage::relay;
 
 /// The node that both sides know, and their directories and network options.
@@ -126,7 +126,15 @@ async fn what_a_node_does_not_serve_is_named() {
 #[test]
 fn a_light_client_takes_no_connections() {
     let directory = TempDir::new().unwrap();
-    let ended = Process::start(directory.path(), &["run", "--light", "--tcp-port=0"]).wait();
-    assert_eq!(ended.code, Some(2), "{}", ended.output);
-    assert!(ended.output.contains("cannot be used with"), "{}", ended.output);
+    let arguments = ["run", "--light", "--tcp-port=0", "--staticnode=/ip4/127.0.0.1/tcp/1"];
+    for (arguments, says) in [(&arguments[..], "cannot be used with"), (&arguments[..3], "--staticnode")] {
+        let ended = Process::start(directory.path(), arguments).wait();
+        assert_eq!(ended.code, Some(2), "{}", ended.output);
+        assert!(ended.output.contains(says), "{}", ended.output);
+    }
+    // Said not to be one, it takes them.
+    let arguments = ["run", "--tcp-port=0", "--listen-address=127.0.0.1"];
+    let mut command = node_manager(directory.path(), &arguments);
+    command.env("NODE_MANAGER_LIGHT", "false");
+    Process::spawn(command, "run").expect("running");
 }
