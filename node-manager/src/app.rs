@@ -1,6 +1,7 @@
 //! The app's side of HTTP over Waku: for each paired host an address on this machine where its services answer as if
 //! they were here.
 
+mod collect;
 mod endpoints;
 mod forward;
 mod guard;
@@ -55,7 +56,10 @@ impl App {
         let endpoints = Endpoints::new(config, party.clone(), forward.clone(), sender);
         let mut tasks = vec![tokio::spawn(endpoints.run())];
         if let Some(letters) = service.letters().await {
-            tasks.push(tokio::spawn(inbox::read(inbox, party, letters)));
+            tasks.push(tokio::spawn(inbox::read(inbox, party.clone(), letters)));
+        }
+        if let Some((history, node)) = service.history().zip(service.node()) {
+            tasks.push(tokio::spawn(collect::collect(party, history.clone(), node.clone())));
         }
         Ok(Self { views, forward, tasks })
     }

@@ -16,9 +16,11 @@ use waku_pairing::endpoint::Handle as Party;
 use waku_pairing::party::{self, Incoming, PeerView, StageView};
 use waku_pairing::record::PairingId;
 use waku_tunnel::budget::Budget;
-use waku_tunnel::connection::{Config, Connection, Event};
+use waku_tunnel::connection::{Config, Connection, Event, PacketId};
 use waku_tunnel::request::{Code, Request, Side};
 use waku_tunnel::stream::Handle;
+
+use crate::channel::History;
 
 use super::journal::{Journal, Saved};
 use super::peer::Peer;
@@ -41,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) data: mpsc::Receiver<Incoming>,
     /// How many messages there are.
     pub(crate) budget: Budget,
+    /// Where messages that were not acknowledged are looked up.
+    pub(crate) history: History,
     /// Where requests with keys are written down; without one they are refused.
     pub(crate) journal: Option<Journal>,
     /// Who answers the other sides' requests; without anybody they are refused.
@@ -55,6 +59,9 @@ pub(crate) struct Driver {
     events: broadcast::Receiver<party::Event>,
     data: mpsc::Receiver<Incoming>,
     budget: Budget,
+    history: History,
+    /// Messages that are looked up.
+    asked: FuturesUnordered<BoxFuture<'static, Asked>>,
     journal: Option<Journal>,
     saved: mpsc::Receiver<Saved>,
     requested: Option<mpsc::Sender<Requested>>,
@@ -67,18 +74,26 @@ pub(crate) struct Driver {
     started: Clock,
 }
 
+/// Whether a store has a message.
+struct Asked {
+    pairing: PairingId,
+    packet: PacketId,
+    found: bool,
+}
+
 enum Wake {
     Party(Result<party::Event, broadcast::error::RecvError>),
     Data(Option<Incoming>),
     Saved(Saved),
     Command(Option<Command>),
     Gone(PairingId, Handle),
+    Asked(Asked),
     Timeout,
 }
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> (Tunnels, Self) {
-        let Parts { side, epoch, party, data, budget, journal, requested } = parts;
+        let Parts { side, epoch, party, data, budget, history, journal, requested } = parts;
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (answers, saved) = mpsc::channel(COMMANDS);
         let journal = journal.map(|journal| journal.answering(answers));
@@ -89,6 +104,8 @@ impl Driver {
             party,
             data,
             budget,
+            history,
+            asked: FuturesUnordered::new(),
             journal,
             saved,
             requested,
@@ -139,6 +156,13 @@ impl Driver {
                     }
                     self.settle(pairing).await;
                 }
+                Wake::Asked(Asked { pairing, packet, found }) => {
+                    let now = self.now();
+                    if let Some(peer) = self.peers.get_mut(&pairing) {
+                        peer.connection.store_answered(now, packet, found);
+                    }
+                    self.settle(pairing).await;
+                }
                 Wake::Timeout => self.time_out().await,
                 Wake::Data(None) | Wake::Command(None) => return,
             }
@@ -153,6 +177,7 @@ impl Driver {
             Some(saved) = self.saved.recv() => Wake::Saved(saved),
             command = self.inbox.recv() => Wake::Command(command),
             Some((pairing, handle)) = self.gone.next() => Wake::Gone(pairing, handle),
+            Some(asked) = self.asked.next() => Wake::Asked(asked),
             () = sleep_until(deadline) => Wake::Timeout,
         }
     }
@@ -257,8 +282,7 @@ impl Driver {
         let journal = &mut self.journal;
         self.peers.entry(pairing).or_insert_with(|| {
             let stored = journal.as_mut().map(|journal| journal.take(pairing)).unwrap_or_default();
-            let config = Config { has_store: false, ..Config::new(side, epoch) };
-            Peer::new(Connection::new(config, now, stored))
+            Peer::new(Connection::new(Config::new(side, epoch), now, stored))
         })
     }
 

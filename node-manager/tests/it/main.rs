@@ -6,10 +6,12 @@
 )]
 
 mod asking;
+mod away;
 mod control;
 mod crashes;
 mod daemons;
 mod faults;
+mod light;
 mod pairing;
 mod process;
 mod scene;

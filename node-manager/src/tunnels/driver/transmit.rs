@@ -6,7 +6,7 @@ use waku_pairing::record::PairingId;
 use waku_tunnel::connection::{PacketId, Transmit};
 use zeroize::Zeroizing;
 
-use super::{Driver, number};
+use super::{Asked, Driver, number};
 
 impl Driver {
     /// Does what a tunnel wants done with a message.
@@ -23,10 +23,16 @@ impl Driver {
                 }
             }
             Transmit::AskStore(packet) => {
-                let now = self.now();
-                if let Some(peer) = self.peers.get_mut(&pairing) {
-                    peer.connection.store_answered(now, packet, false);
-                }
+                let sent = self.peers.get(&pairing).and_then(|peer| peer.packets.get(&packet));
+                let (history, payload) = (self.history.clone(), sent.map(|sent| sent.payload.clone()));
+                self.asked.push(Box::pin(async move {
+                    // Where no store can be asked, none has it.
+                    let found = match payload {
+                        Some(payload) => history.has_stored(&payload).await.unwrap_or(false),
+                        None => false,
+                    };
+                    Asked { pairing, packet, found }
+                }));
             }
             Transmit::Forget(packet) => {
                 if let Some(peer) = self.peers.get_mut(&pairing) {
