@@ -36,13 +36,9 @@ pub(crate) async fn host(global: &Global, args: &HostRunArgs) -> Result<(), Fail
     let mut signals = Signals::new()?;
     let gateway = gateway(args.config.as_deref(), &config.data_dir)?;
     settle_in(&mut config, &args.run);
-    // The vault's directory is made, and checked, with the vault: the host's files go there afterwards.
     let services = services(args.services.as_deref(), &config.data_dir)?;
     let host_config =
         HostConfig { services, ..HostConfig::new(gateway, &config.data_dir, config.label.to_string()) };
-    node_manager::Vault::open(&config.data_dir, Part::NodeManager)
-        .map(drop)
-        .map_err(node_manager::StartError::from)?;
     let (host, requested) = Host::open(host_config)?;
     config.requested = Some(requested);
     let service = Service::start(&config, network).await?;
@@ -157,6 +153,9 @@ impl From<InboxError> for Failure {
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
+        if let HostError::Directory(error) = error {
+            return node_manager::StartError::from(error).into();
+        }
         Self::new(Kind::Vault, error)
             .hint("check that the disk has room and that the data directory may be written to")
     }

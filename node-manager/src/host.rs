@@ -22,6 +22,7 @@ use waku_pairing::record::PairingId;
 use waku_supervisor::Supervisor;
 
 use crate::tunnels::Requested;
+use crate::vault::{Vault, VaultError};
 pub use grants::{GrantBook, GrantError};
 pub use observed::{AlertEntry, Observed};
 pub(crate) use own::{HISTORY_TYPE, values};
@@ -98,6 +99,7 @@ impl Host {
     pub fn open(config: HostConfig) -> Result<(Self, mpsc::Sender<Requested>), HostError> {
         let HostConfig { gateway: gateway_config, data_dir, label, services: supervised, watch_every } =
             config;
+        Vault::prepare_directory(&data_dir)?;
         let audit_path = audit_path(&data_dir);
         let log = audit::Log::open(&audit_path, gateway_config.audit)?;
         let recorder = Recorder::start(log).map_err(HostError::Thread)?;
@@ -211,6 +213,9 @@ pub(crate) fn pairing_text(pairing: PairingId) -> String {
 /// Why a host cannot answer requests.
 #[derive(Debug, Error)]
 pub enum HostError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] VaultError),
     /// The audit log cannot be written.
     #[error(transparent)]
     Audit(#[from] AuditError),
