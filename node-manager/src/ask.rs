@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::Response;
 use hyper::body::Incoming;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::args::{AlertsArgs, EventsArgs, Global, HttpArgs, WatchArgs};
 use crate::failure::{Failure, Kind};
@@ -120,40 +120,58 @@ pub(crate) async fn alerts(global: &Global, args: AlertsArgs) -> Result<(), Fail
     let asking = signals.unless_interrupted(Asking::open(global, &args.peer, &args.ask)).await??;
     let asked = signals.unless_interrupted(asking.json("/node-manager/v1/alerts")).await.flatten();
     asking.close().await;
-    let alerts = asked?;
+    let alerts: Alerts = asked?;
     if args.json {
-        print_line(&alerts);
+        print_line(serde_json::to_string(&alerts).expect("plain data can be written as JSON"));
         return Ok(());
     }
-    let raised = list(&alerts["raised"]);
-    if raised.is_empty() {
+    if alerts.raised.is_empty() {
         print_line("Nothing is wrong.");
     }
-    for alert in raised {
-        print_line(format_args!("{}  {}", show::minute(&alert["since"]), text(&alert["text"])));
-        print_line(format_args!("    {}", text(&alert["runbook"])));
+    for alert in &alerts.raised {
+        print_line(format_args!("{}  {}", show::minute(alert.since), plain(&alert.text)));
+        print_line(format_args!("    {}", plain(&alert.runbook)));
     }
-    let log = list(&alerts["log"]);
-    if !log.is_empty() {
+    if !alerts.log.is_empty() {
         print_line("\nWhat was told:");
     }
-    for entry in log {
-        let (what, alert) = match &entry["raised"] {
-            Value::Null => ("right again", &entry["cleared"]),
-            alert => ("wrong", alert),
-        };
-        print_line(format_args!("{}  {what}: {}", show::minute(&entry["at"]), text(&alert["text"])));
+    for Told { at, raised, cleared } in &alerts.log {
+        let what = if raised.is_some() { "wrong" } else { "right again" };
+        let alert = raised.as_ref().or(cleared.as_ref()).map_or("", |alert| &alert.text);
+        print_line(format_args!("{}  {what}: {}", show::minute(*at), plain(alert)));
     }
     Ok(())
 }
 
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
+/// What is wrong with a host, and what was.
+#[derive(Serialize, Deserialize)]
+struct Alerts {
+    raised: Vec<Alert>,
+    log: Vec<Told>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Alert {
+    kind: String,
+    text: String,
+    runbook: String,
+    /// Minutes since 1970.
+    since: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Told {
+    /// Minutes since 1970.
+    at: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    raised: Option<Alert>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    cleared: Option<Alert>,
 }
 
 /// A text of a host, for a terminal: what would steer it is left out.
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().chars().filter(|c| !c.is_control()).collect()
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// `app watch`.

@@ -64,8 +64,8 @@ pub(crate) fn time(second: u64) -> String {
 }
 
 /// A minute since 1970, as hosts write it.
-pub(crate) fn minute(minute: &serde_json::Value) -> String {
-    time(minute.as_u64().unwrap_or_default().saturating_mul(60))
+pub(crate) fn minute(minute: u64) -> String {
+    time(minute.saturating_mul(60))
 }
 
 fn stage(peer: &PeerStatus) -> String {

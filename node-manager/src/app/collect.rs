@@ -20,7 +20,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs
 /// Asks stores whenever this side is back on the network, for as long as the node runs.
 pub(super) async fn collect(party: Party, history: History, node: Node) {
     let mut peers = node.peers().watch();
-    let mut since = now() - LONGEST;
+    let mut since = now().saturating_sub(LONGEST);
     let mut pause = PAUSE.0;
     loop {
         if peers.wait_for(is_connected).await.is_err() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
@@ -12,14 +12,16 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use node_manager::Service;
 use node_manager::app::{App, AppConfig};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use waku_pairing::party::Part;
 use zeroize::Zeroizing;
 
+use super::plain;
 use crate::args::{AskArgs, Global};
-use crate::control::{Access, PeerStatus, Request as Ask, Response as Told, Room};
+use crate::control::{Access, Request as Ask, Response as Told, Room};
 use crate::failure::{Failure, Kind};
 use crate::{daemon, settings};
 
@@ -68,10 +70,7 @@ impl Asking {
             }
         };
         let found = find(&access, peer, patience).await;
-        let own = match app {
-            Some(app) => Some((access, app)),
-            None => None,
-        };
+        let own = app.map(|app| (access, app));
         let found = match found {
             Ok(found) => found,
             Err(failure) => {
@@ -127,31 +126,25 @@ impl Asking {
     }
 
     /// A JSON document.
-    pub(crate) async fn json(&self, target: &str) -> Result<Value, Failure> {
+    pub(crate) async fn json<T: DeserializeOwned>(&self, target: &str) -> Result<T, Failure> {
         let answer = self.ask("GET", target, &[], Bytes::new()).await?;
-        let status = answer.status();
-        let body = http_body_util::Limited::new(answer.into_body(), MAX_JSON).collect().await;
-        let body = body.map_err(|error| Failure::other(format!("the answer broke off: {error}")))?.to_bytes();
-        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
-        if status.is_success() {
-            return Ok(json);
+        if !answer.status().is_success() {
+            return Err(problem(answer).await);
         }
-        let message = json["message"].as_str().map_or_else(|| status.to_string(), str::to_owned);
-        Err(Failure::other(message))
+        let body = Limited::new(answer.into_body(), MAX_JSON).collect().await;
+        let body = body.map_err(|error| Failure::other(format!("the answer broke off: {error}")))?;
+        serde_json::from_slice(&body.to_bytes())
+            .map_err(|error| Failure::other(format!("the answer is not what was expected: {error}")))
     }
 
     /// Events, from now on.
     pub(super) async fn events(&self, target: &str) -> Result<Events, Failure> {
         let accept = (ACCEPT.to_string(), "text/event-stream".to_owned());
         let answer = self.ask("GET", target, &[accept], Bytes::new()).await?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(Events { body: answer.into_body(), read: BytesMut::new() });
+        if !answer.status().is_success() {
+            return Err(problem(answer).await);
         }
-        let body = http_body_util::Limited::new(answer.into_body(), MAX_JSON).collect().await;
-        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let json: Value = serde_json::from_slice(&body).unwrap_or_default();
-        Err(Failure::other(json["message"].as_str().map_or_else(|| status.to_string(), str::to_owned)))
+        Ok(Events { body: answer.into_body(), read: BytesMut::new() })
     }
 
     /// Ends a service of our own.
@@ -161,6 +154,19 @@ impl Asking {
             access.close().await;
         }
     }
+}
+
+/// What is wrong, in the answer's words.
+async fn problem(answer: Response<Incoming>) -> Failure {
+    #[derive(Deserialize)]
+    struct Problem {
+        message: String,
+    }
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MAX_JSON).collect().await;
+    let body = body.map(Collected::to_bytes).unwrap_or_default();
+    let told = serde_json::from_slice(&body).map(|Problem { message }| plain(&message));
+    Failure::other(told.unwrap_or_else(|_| format!("the answer is {status}")))
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Failure> {
@@ -177,8 +183,9 @@ async fn find(access: &Access, peer: &str, patience: Duration) -> Result<(String
     let ping = access.call(Ask::Ping { peer: Some(peer.to_owned()), timeout_ms });
     timeout(patience, ping).await.map_err(|_| no_session(peer)).flatten()?;
     match access.call(Ask::Show { peer: peer.to_owned() }).await? {
-        Told::Peer(PeerStatus { endpoint: Some(endpoint), name, .. }) => {
-            Ok((endpoint.trim_start_matches("http://").to_owned(), name))
+        Told::Peer(peer) if peer.endpoint.is_some() => {
+            let endpoint = peer.endpoint.unwrap_or_default();
+            Ok((endpoint.trim_start_matches("http://").to_owned(), peer.name))
         }
         _ => Err(Failure::other("this host has no address on this machine")
             .hint("the log of `app run` says why; `--endpoint HOST=PORT` gives it one")),
@@ -226,8 +233,7 @@ fn parse(block: &str) -> Option<(String, String)> {
         lines.collect::<Vec<_>>().join("\n")
     };
     let (kind, data) = (field("event"), field("data"));
-    let plain = |text: String| text.chars().filter(|c| !c.is_control()).collect();
-    (!kind.is_empty()).then(|| (plain(kind), plain(data)))
+    (!kind.is_empty()).then(|| (plain(&kind), plain(&data)))
 }
 
 #[cfg(test)]

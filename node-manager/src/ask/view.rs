@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::time::sleep;
+use waku_gateway::watch::DAY;
 
 use super::client::Asking;
-use super::{AGAIN, list, text};
+use super::{AGAIN, Alert, Alerts, plain};
 use crate::failure::Failure;
 use crate::show;
 use crate::terminal::print_line;
@@ -17,13 +18,40 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 /// Samples in a line.
 const WIDTH: usize = 60;
 
+/// Where a host says what is wrong.
+const ALERTS: &str = "/node-manager/v1/alerts";
+
 /// What is shown.
 struct View {
     name: String,
     version: String,
+    day: Day,
+    alerts: Vec<Alert>,
+}
+
+/// The figures of a day.
+#[derive(Deserialize)]
+struct Day {
     columns: Vec<String>,
-    samples: Vec<Vec<Value>>,
-    alerts: Vec<Value>,
+    samples: Vec<Vec<Option<i64>>>,
+}
+
+/// A sample that is new.
+#[derive(Deserialize)]
+struct Sample {
+    minute: i64,
+    values: Vec<Option<i64>>,
+}
+
+/// What the Beacon API says a node is.
+#[derive(Deserialize)]
+struct Version {
+    data: VersionData,
+}
+
+#[derive(Deserialize)]
+struct VersionData {
+    version: String,
 }
 
 /// Shows a host until it is interrupted.
@@ -42,13 +70,9 @@ pub(super) async fn watch(asking: &Asking) -> Result<(), Failure> {
         loop {
             match events.next().await {
                 Ok((kind, data)) => {
-                    let data: Value = serde_json::from_str(&data).unwrap_or_default();
                     match kind.as_str() {
-                        "sample" => view.sample(&data),
-                        "alert" => {
-                            view.alerts =
-                                list(&asking.json("/node-manager/v1/alerts").await?["raised"]).to_vec()
-                        }
+                        "sample" => view.day.take(&data),
+                        "alert" => view.alerts = asking.json::<Alerts>(ALERTS).await?.raised,
                         _ => continue,
                     }
                     view.draw();
@@ -65,30 +89,13 @@ pub(super) async fn watch(asking: &Asking) -> Result<(), Failure> {
 
 impl View {
     async fn load(asking: &Asking) -> Result<Self, Failure> {
-        let version = asking.json("/eth/v1/node/version").await;
-        let history = asking.json("/node-manager/v1/history").await?;
-        let alerts = asking.json("/node-manager/v1/alerts").await?;
-        let columns = list(&history["columns"]).iter().map(text).collect();
-        let samples = list(&history["samples"]).iter().map(|sample| list(sample).to_vec()).collect();
+        let version = asking.json::<Version>("/eth/v1/node/version").await;
         Ok(Self {
             name: asking.name.clone(),
-            version: version
-                .map_or_else(|failure| failure.message, |version| text(&version["data"]["version"])),
-            columns,
-            samples,
-            alerts: list(&alerts["raised"]).to_vec(),
+            version: version.map_or_else(|failure| failure.message, |version| plain(&version.data.version)),
+            day: asking.json("/node-manager/v1/history").await?,
+            alerts: asking.json::<Alerts>(ALERTS).await?.raised,
         })
-    }
-
-    fn sample(&mut self, event: &Value) {
-        let sample = [&event["minute"]].into_iter().chain(list(&event["values"])).cloned().collect();
-        self.samples.push(sample);
-    }
-
-    fn figures(&self, column: &str) -> Vec<Option<i64>> {
-        let at = self.columns.iter().position(|known| known == column);
-        let figure = |sample: &Vec<Value>| at.and_then(|at| sample.get(at)).and_then(Value::as_i64);
-        self.samples.iter().map(figure).collect()
     }
 
     fn draw(&self) {
@@ -108,7 +115,7 @@ impl View {
             ("disk_free", "disk free", "MiB"),
             ("clock_offset", "clock off", "ms"),
         ] {
-            let figures = self.figures(column);
+            let figures = self.day.figures(column);
             let newest = figures.last().copied().flatten().map_or("-".to_owned(), |value| value.to_string());
             _ = writeln!(screen, "{name:<10} {newest:>9} {unit:<6} {}", bars(&figures));
         }
@@ -116,10 +123,26 @@ impl View {
             _ = writeln!(screen, "\nNothing is wrong.");
         }
         for alert in &self.alerts {
-            let since = show::minute(&alert["since"]);
-            _ = writeln!(screen, "\n! {since}  {}\n  {}", text(&alert["text"]), text(&alert["runbook"]));
+            let since = show::minute(alert.since);
+            _ = writeln!(screen, "\n! {since}  {}\n  {}", plain(&alert.text), plain(&alert.runbook));
         }
         print_line(screen);
+    }
+}
+
+impl Day {
+    fn take(&mut self, event: &str) {
+        // What is no sample belongs to a later version.
+        if let Ok(Sample { minute, values }) = serde_json::from_str(event) {
+            self.samples.push([Some(minute)].into_iter().chain(values).collect());
+            let surplus = self.samples.len().saturating_sub(DAY);
+            self.samples.drain(..surplus);
+        }
+    }
+
+    fn figures(&self, column: &str) -> Vec<Option<i64>> {
+        let at = self.columns.iter().position(|known| known == column);
+        self.samples.iter().map(|sample| *sample.get(at?)?).collect()
     }
 }
 

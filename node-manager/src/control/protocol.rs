@@ -64,7 +64,7 @@ impl std::fmt::Debug for Secret {
 pub(crate) enum Response {
     Done,
     Status(Box<Status>),
-    Peer(PeerStatus),
+    Peer(Box<PeerStatus>),
     Pong { name: String, round_trip_ms: f64 },
 }
 

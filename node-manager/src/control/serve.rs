@@ -63,21 +63,23 @@ pub(crate) async fn serve(room: &Room, request: Request) -> Result<Response, Fai
             Ok(Response::Done)
         }
         Request::Status => Ok(Response::Status(Box::new(status(room).await?))),
-        Request::Show { peer } => Ok(Response::Peer(peer_status(room, &find(service, Some(&peer)).await?))),
+        Request::Show { peer } => {
+            Ok(Response::Peer(Box::new(peer_status(room, &find(service, Some(&peer)).await?))))
+        }
         Request::Rename { peer, name } => {
             // A blank name could not be told from none.
             let name = name.filter(|name| !name.trim().is_empty());
             let name = name.map(|name| name.parse()).transpose().map_err(Failure::usage)?;
             let peer = find(service, Some(&peer)).await?;
             service.party().rename(peer.pairing, name).await.map_err(describe)?;
-            Ok(Response::Peer(peer_status(room, &find_pairing(service, peer.pairing).await?)))
+            Ok(Response::Peer(Box::new(peer_status(room, &find_pairing(service, peer.pairing).await?))))
         }
         Request::Grant { peer, grants } => change_grants(room, &peer, &grants, Grants::with).await,
         Request::Withdraw { peer, grants } => change_grants(room, &peer, &grants, Grants::without).await,
         Request::Revoke { peer } => {
             let peer = find(service, Some(&peer)).await?;
             service.party().unpair(peer.pairing).await.map_err(describe)?;
-            Ok(Response::Peer(peer_status(room, &peer)))
+            Ok(Response::Peer(Box::new(peer_status(room, &peer))))
         }
         Request::Ping { peer, timeout_ms } => {
             let peer = find(service, peer.as_deref()).await?;
@@ -186,7 +188,7 @@ async fn change_grants(
         Failure::new(Kind::Vault, error)
             .hint("check that the disk has room and that the data directory may be written to")
     })?;
-    Ok(Response::Peer(peer_status(room, &peer)))
+    Ok(Response::Peer(Box::new(peer_status(room, &peer))))
 }
 
 /// What a side is called in a status.

@@ -97,10 +97,11 @@ impl Asking<'_> {
             let response = self.ask(body).await;
             return pass_on(stream, response, compress).await;
         }
-        tokio::select! {
-            response = self.ask(body) => return self.read(stream, response, compress).await,
+        let response = tokio::select! {
+            response = self.ask(body) => response,
             () = stream.over() => return,
-        }
+        };
+        self.read(stream, response, compress).await;
     }
 
     async fn ask(&self, body: Bytes) -> Response {

@@ -123,14 +123,12 @@ async fn allowed(inner: &Inner, pairing: PairingId, stream: Served) -> Option<(&
         whole(stream, Answer::new(403), &Refusal::Grant(Grant::Operate).to_string()).await;
         return None;
     }
-    match &inner.supervisor {
-        Some(supervisor) => Some((supervisor, stream)),
-        None => {
-            let message = "no services are looked after on this host: name them in services.toml";
-            whole(stream, Answer::new(404), message).await;
-            None
-        }
-    }
+    let Some(supervisor) = &inner.supervisor else {
+        let message = "no services are looked after on this host: name them in services.toml";
+        whole(stream, Answer::new(404), message).await;
+        return None;
+    };
+    Some((supervisor, stream))
 }
 
 fn note(inner: &Inner, entry: Entry) {

@@ -118,11 +118,11 @@ impl Peer {
         let connection = &mut self.connection;
         let Some(line) = self.lines.get_mut(&handle) else { return };
         line.go_on_writing(connection, now, handle);
-        if line.begun.is_some() || line.outcome.is_some() {
-            if let Some(reply) = line.begins.take() {
-                let ended = || line.outcome.and_then(Result::err).unwrap_or(Reason::Closed);
-                _ = reply.send(line.begun.take().ok_or_else(ended));
-            }
+        if (line.begun.is_some() || line.outcome.is_some())
+            && let Some(reply) = line.begins.take()
+        {
+            let ended = || line.outcome.and_then(Result::err).unwrap_or(Reason::Closed);
+            _ = reply.send(line.begun.take().ok_or_else(ended));
         }
         if let Some(reply) = line.reads.take_if(|reply| !reply.is_closed()) {
             match connection.read(handle) {

@@ -93,8 +93,8 @@ fn configure(stage: &Stage, beacon: &StandIn) {
     let services = ["beacon", "metrics", "execution"]
         .map(|name| format!("[[service]]\nname = \"{name}\"\nurl = \"{url}\"\n"));
     let keys = format!(
-        "[[service]]\nname = \"keymanager\"\nenabled = true\nurl = \"{url}\"\ntoken_file = {:?}\n",
-        host.join("token")
+        "[[service]]\nname = \"keymanager\"\nenabled = true\nurl = \"{url}\"\ntoken_file = '{}'\n",
+        host.join("token").display()
     );
     fs::write(host.join("config.toml"), format!("profile = \"nimbus\"\n{}{keys}", services.concat()))
         .unwrap();
