@@ -153,8 +153,8 @@ export class MockApp {
       case "POST api/pair": {
         this.codes += 1;
         const code = `4821-9037-5562-1087-331${this.codes % 10}-42`;
-        this.pairing = { code, expires_in_s: 600, step: "waiting", peer: null };
-        return reply(response, 200, { code, expires_in_s: 600, qr: pretendedQr() });
+        this.pairing = { code, expires_in_s: 600, qr: pretendedQr(), step: "waiting", peer: null };
+        return reply(response, 200, { code, expires_in_s: 600, qr: this.pairing.qr });
       }
       case "DELETE api/pair":
         this.pairing = null;
@@ -196,6 +196,7 @@ export class MockApp {
 
   #through(method, pairing, target, response) {
     const host = this.hosts.find((host) => host.pairing === pairing);
+    if (host !== undefined && target === "node-manager/v1/told") return reply(response, 200, { alerts: host.told });
     if (host === undefined || !host.up) {
       response.setHeader("x-node-manager-reason", "no-session");
       return reply(response, 502, { message: "there is no session with this host", hint: "wait until it is connected" });

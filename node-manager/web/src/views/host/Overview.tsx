@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { Chart, type ChartProps } from "../../chart/Chart.js";
 import { ago, clock, counted, mebibytes, offset, roundTrip, whole } from "../../format.js";
-import { newestSample, peersView, points, syncView } from "../../model/live.js";
+import { alertsView, newestSample, peersView, points, syncView } from "../../model/live.js";
 import { hostData } from "../../model/model.js";
 import { hrefOf } from "../../model/route.js";
 import type { Column, History } from "../../wire/host.js";
@@ -89,14 +89,15 @@ export function Overview({ host, reachable }: HostViewProps) {
 /** What is wrong, in a line that has its place from the start. */
 function AlertStrip({ host, reachable }: HostViewProps) {
   const { model } = useApp();
-  const { value, problem } = hostData(model, host.pairing).alerts;
+  const data = hostData(model, host.pairing);
+  const value = alertsView(data, reachable);
   const [first, ...others] = value?.raised ?? [];
   if (first === undefined) {
-    const isLooking = value === null && problem === null && reachable;
-    const text = value !== null ? "Nothing is wrong" : isLooking ? "Looking for alerts…" : "Whether there are alerts is not known";
+    const isLooking = value === null && data.alerts.problem === null && reachable;
+    const text = value !== null && reachable ? "Nothing is wrong" : isLooking ? "Looking for alerts…" : "Whether there are alerts is not known";
     return (
       <p class="strip alert-strip">
-        <Icon name={value === null ? "plain" : "good"} />
+        <Icon name={value !== null && reachable ? "good" : "plain"} />
         <span>{text}</span>
       </p>
     );
