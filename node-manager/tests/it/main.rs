@@ -10,6 +10,7 @@ mod control;
 mod crashes;
 mod daemons;
 mod faults;
+mod page;
 mod pairing;
 mod process;
 mod scene;

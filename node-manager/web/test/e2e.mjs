@@ -189,6 +189,12 @@ describe("against the mock", { skip: PAGE_URL !== undefined && "PAGE_URL is set"
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "http://127.0.0.1:17001");
   });
 
+  story("a round trip is measured when it is asked for", { hash: `#/host/${HOST}` }, async (page) => {
+    await page.getByText("184 ms").waitFor();
+    await page.getByRole("button", { name: "Refresh", exact: true }).click();
+    await page.getByText("212 ms").waitFor();
+  });
+
   story("charts move with each sample, and can be read with keys", {}, async (page, app) => {
     await openHost(page, HOST, SOON);
     await picture(page, "host");

@@ -169,6 +169,12 @@ export class App {
     this.do({ type: "host gone", pairing });
   }
 
+  /** Has the way to a host measured. What comes of it is told by notice. */
+  async ping(pairing: string): Promise<void> {
+    // A host that does not answer is seen not to.
+    await tell("POST", `api/hosts/${pairing}/ping`).catch(() => {});
+  }
+
   /** Asks a host now, however fresh the last answer is. */
   async ask(pairing: string, question: Question): Promise<void> {
     if (hostData(this.model, pairing)[question].loading) return;

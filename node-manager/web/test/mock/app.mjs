@@ -143,7 +143,7 @@ export class MockApp {
   }
 
   #own(method, path, json, response) {
-    const [, pairing, rename] = /^api\/hosts\/([0-9a-f]+)(\/name)?$/.exec(path) ?? [];
+    const [, pairing, verb] = /^api\/hosts\/([0-9a-f]+)(\/name|\/ping)?$/.exec(path) ?? [];
     const host = this.hosts.find((host) => host.pairing === pairing);
     switch (`${method} ${path}`) {
       case "GET api/state":
@@ -164,12 +164,16 @@ export class MockApp {
         return this.#digits(json, response);
     }
     if (host === undefined) return reply(response, 404, { message: "no such host", hint: null });
-    if (method === "POST" && rename !== undefined) {
+    if (method === "POST" && verb === "/ping") {
+      this.notice({ event: "pong", pairing, round_trip_ms: 212.4 });
+      return reply(response, 200, { round_trip_ms: 212.4 });
+    }
+    if (method === "POST" && verb === "/name") {
       if (json.name === null) this.names.delete(pairing);
       else this.names.set(pairing, json.name);
       return reply(response, 200, this.#host(host));
     }
-    if (method === "DELETE" && rename === undefined) {
+    if (method === "DELETE" && verb === undefined) {
       this.hosts = this.hosts.filter((known) => known !== host);
       this.notice({ event: "unpaired", peer: { pairing, name: host.name, fingerprint: "k3v9" }, by_peer: false });
       return reply(response, 204);

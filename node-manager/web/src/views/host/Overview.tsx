@@ -26,8 +26,10 @@ export function Overview({ host, reachable }: HostViewProps) {
     void app.ask(host.pairing, "syncing");
     void app.ask(host.pairing, "peerCount");
     void app.ask(host.pairing, "alerts");
+    void app.ping(host.pairing);
   };
   const trip = host.session?.round_trip_ms;
+  const seen = host.last_seen === null ? " " : `Last seen ${ago(now / 1000 - host.last_seen)}`;
   const waits = (failed: boolean) => (reachable && !failed ? <span class="bar short" /> : <span class="figure muted">—</span>);
   return (
     <>
@@ -57,8 +59,8 @@ export function Overview({ host, reachable }: HostViewProps) {
             <small>{data.peerCount.problem !== null && peers === null ? data.peerCount.problem.message : " "}</small>
           </Fact>
           <Fact name="Round trip">
-            {trip == null ? waits(host.session === null) : <span class="figure">{roundTrip(trip)}</span>}
-            <small>{host.last_seen === null ? " " : `Last seen ${ago(now / 1000 - host.last_seen)}`}</small>
+            <span class={`figure ${trip == null ? "muted" : ""}`}>{trip == null ? "—" : roundTrip(trip)}</span>
+            <small>{seen}</small>
           </Fact>
         </dl>
         <dl class="pairs">
