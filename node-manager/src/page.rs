@@ -50,14 +50,14 @@ impl Page {
         let following = pairing::follow(Arc::clone(&room), Arc::clone(&offer));
         let measuring = trips::measure(Arc::clone(&room));
         let kept = Arc::clone(&secret);
-        let served = Server::start(port, move |address| Pages {
+        let starting = Server::start(port, move |address| Pages {
             guard: Guard::new(address, None),
             secret: kept,
             room,
             forward,
             offer,
         });
-        let server = served.await.map_err(|error| {
+        let server = starting.await.map_err(|error| {
             Failure::new(Kind::Network, format!("the page cannot be served on port {port}: {error}"))
                 .hint("give another port: --web=PORT")
         })?;

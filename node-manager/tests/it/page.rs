@@ -1,5 +1,6 @@
 //! The page that `app run --web` serves: who gets it, and what it can do.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -77,8 +78,10 @@ impl Page {
         let mut stream = self.connect();
         let has_host = headers.iter().any(|(name, _)| *name == "host");
         let host = (!has_host).then_some(("host", self.address.as_str()));
-        let lines: String =
-            headers.iter().chain(&host).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut lines = String::new();
+        for (name, value) in headers.iter().chain(&host) {
+            writeln!(lines, "{name}: {value}\r").unwrap();
+        }
         let length = body.len();
         let head = format!(
             "{method} {target} HTTP/1.1\r\n{lines}connection: close\r\ncontent-length: {length}\r\n\r\n"
@@ -163,13 +166,13 @@ async fn who_does_not_know_the_address_learns_nothing() {
 async fn other_names_and_pages_of_others_are_refused_and_every_answer_binds_the_browser() {
     let stage = Stage::new().await;
     let page = Page::open(&stage);
-    let (home, state) = (format!("/{}/", page.secret), format!("/{}/api/state", page.secret));
+    let (home, call) = (format!("/{}/", page.secret), format!("/{}/api/state", page.secret));
     let own = format!("http://{}", page.address);
     let port = page.address.rsplit(':').next().unwrap();
     let local = format!("localhost:{port}");
     let evil = format!("evil.example:{port}");
     let mut answers = Vec::new();
-    for target in [&home, &state] {
+    for target in [&home, &call] {
         for (header, status) in [
             (("host", evil.as_str()), 421),
             (("host", "127.0.0.1"), 421),
@@ -189,7 +192,7 @@ async fn other_names_and_pages_of_others_are_refused_and_every_answer_binds_the_
     }
     let here = home.trim_end_matches('/');
     for (method, target, status) in
-        [("GET", "/", 404), ("GET", here, 308), ("POST", home.as_str(), 405), ("POST", state.as_str(), 403)]
+        [("GET", "/", 404), ("GET", here, 308), ("POST", home.as_str(), 405), ("POST", call.as_str(), 403)]
     {
         let answer = page.ask_raw(method, target, &[], "");
         assert_eq!(answer.status, status, "{method} {target}");
@@ -308,9 +311,9 @@ async fn what_makes_no_sense_changes_nothing_and_what_the_page_did_not_ask_neith
     ] {
         assert_eq!(page.ask(method, call, &Value::Null).status, 404, "{method} {call}");
     }
-    let state = page.state();
-    assert_eq!((&state["pairing"], &state["hosts"]), (&Value::Null, &json!([])));
-    assert_eq!((&state["label"], &state["network"]["connected"].is_u64()), (&json!("laptop"), &true));
+    let now = page.state();
+    assert_eq!((&now["pairing"], &now["hosts"]), (&Value::Null, &json!([])));
+    assert_eq!((&now["label"], &now["network"]["connected"].is_u64()), (&json!("laptop"), &true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,14 +325,14 @@ async fn a_host_is_paired_in_two_tabs_and_neither_code_nor_address_is_logged() {
     for tab in &mut tabs {
         assert_eq!(tab.notice("ask_digits")["peer"]["name"], "beacon-01");
     }
-    let state = page.state();
-    let offer = &state["pairing"];
+    let now = page.state();
+    let offer = &now["pairing"];
     assert_eq!((offer["step"].as_str(), offer["peer"]["name"].as_str()), (Some("digits"), Some("beacon-01")));
     let rows = offer["qr"].as_array().unwrap();
     assert!(rows.len() >= 21 && rows.iter().all(|row| row.as_str().unwrap().len() == rows.len()), "{offer}");
     assert!((1..=600).contains(&offer["expires_in_s"].as_u64().unwrap()), "{offer}");
     // The digits come from the host's screen.
-    assert!(!state.to_string().contains(&digits), "{state}");
+    assert!(!now.to_string().contains(&digits), "{now}");
     let code = offer["code"].as_str().unwrap().to_owned();
     let pairing = offer["peer"]["pairing"].as_str().unwrap().to_owned();
 
@@ -341,10 +344,10 @@ async fn a_host_is_paired_in_two_tabs_and_neither_code_nor_address_is_logged() {
     }
     let ended = host.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.output);
-    let state = page.state();
-    let host = &state["hosts"][0];
+    let now = page.state();
+    let host = &now["hosts"][0];
     assert_eq!(
-        (&state["pairing"], host["stage"].as_str(), host["compared"].as_bool()),
+        (&now["pairing"], host["stage"].as_str(), host["compared"].as_bool()),
         (&Value::Null, Some("confirmed"), Some(true))
     );
 
@@ -408,8 +411,8 @@ async fn digits_that_differ_pair_nobody_and_a_pairing_can_be_cancelled() {
     assert_eq!(compared.status, 403, "{compared:?}");
     assert!(tab.notice("pairing_failed")["failure"]["message"].as_str().unwrap().contains("digits differ"));
     assert_eq!(host.wait().code, Some(3));
-    let state = page.state();
-    assert_eq!((&state["pairing"], &state["hosts"]), (&Value::Null, &json!([])));
+    let now = page.state();
+    assert_eq!((&now["pairing"], &now["hosts"]), (&Value::Null, &json!([])));
 
     let offer = page.ask("POST", "api/pair", &Value::Null).json();
     assert_eq!(page.state()["pairing"]["code"], offer["code"]);
