@@ -6,6 +6,7 @@
 mod api;
 mod assets;
 mod pairing;
+mod trips;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use node_manager::app::{Answers, Body, Forward, Guard, Server};
 use subtle::ConstantTimeEq as _;
 use tokio::task::JoinHandle;
@@ -36,7 +37,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 pub(crate) struct Page {
     server: Server,
     secret: Arc<Zeroizing<String>>,
-    following: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Page {
@@ -46,7 +47,8 @@ impl Page {
         UnwrapErr(SysRng).fill_bytes(&mut *bytes);
         let secret = Arc::new(Zeroizing::new(HEXLOWER.encode(&*bytes)));
         let offer = Arc::new(Offer::default());
-        let following = tokio::spawn(pairing::follow(Arc::clone(&room), Arc::clone(&offer)));
+        let following = pairing::follow(Arc::clone(&room), Arc::clone(&offer));
+        let measuring = trips::measure(Arc::clone(&room));
         let kept = Arc::clone(&secret);
         let starting = Server::start(port, move |address| Pages {
             guard: Guard::new(address, None),
@@ -59,7 +61,7 @@ impl Page {
             Failure::new(Kind::Network, format!("the page cannot be served on port {port}: {error}"))
                 .hint("give another port: --web=PORT")
         })?;
-        Ok(Self { server, secret, following })
+        Ok(Self { server, secret, tasks: [tokio::spawn(following), tokio::spawn(measuring)] })
     }
 
     /// Where it is, with its unguessable part.
@@ -71,7 +73,7 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        self.following.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -115,8 +117,9 @@ impl Pages {
         }
         match rest.strip_prefix("api/") {
             Some(call) => self.api(call, request).await,
+            None if !matches!(*request.method(), Method::GET | Method::HEAD) => assets::only_read(),
             None if path.contains('/') => assets::asset(rest),
-            None => assets::to_folder(),
+            None => assets::to_folder(&self.secret),
         }
     }
 }

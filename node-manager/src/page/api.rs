@@ -1,6 +1,7 @@
 //! What the page asks, under `api/`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream;
 use getrandom::SysRng;
@@ -10,7 +11,6 @@ use hyper::body::{Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use node_manager::app::{Body, parse_pairing};
-use qrcode::{Color, QrCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use waku_pairing::code::{CODE_LIFETIME, Code};
@@ -23,6 +23,8 @@ use crate::failure::{Failure, Kind};
 
 /// The longest body of a request of the page itself, in bytes.
 const MAX_BODY: usize = 4096;
+/// How long a pong is waited for.
+const PING_WITHIN: Duration = Duration::from_secs(15);
 /// What shows that a script of this page asks: others would have to ask this server's leave first, and do not get it.
 const MARK: &str = "x-node-manager";
 
@@ -83,7 +85,7 @@ impl Pages {
         }
         let parts: Vec<&str> = call.split('/').collect();
         match (request.method(), parts.as_slice()) {
-            (&Method::GET, ["state"]) => respond(self.state().await),
+            (&Method::GET | &Method::HEAD, ["state"]) => respond(self.state().await),
             (&Method::GET, ["events"]) => self.events(),
             (&Method::POST, ["pair"]) => respond(self.pair().await),
             (&Method::DELETE, ["pair"]) => respond(self.cancel().await),
@@ -99,6 +101,10 @@ impl Pages {
                     Ok(Name { name }) => respond(self.done(Ask::Rename { peer, name }).await),
                     Err(failure) => failed(&failure),
                 }
+            }
+            (&Method::POST, ["hosts", pairing, "ping"]) => {
+                let timeout_ms = u64::try_from(PING_WITHIN.as_millis()).unwrap_or(u64::MAX);
+                respond(self.done(Ask::Ping { peer: Some((*pairing).to_owned()), timeout_ms }).await)
             }
             (&Method::DELETE, ["hosts", pairing]) => {
                 let revoked = self.done(Ask::Revoke { peer: (*pairing).to_owned() }).await;
@@ -119,6 +125,7 @@ impl Pages {
     async fn done(&self, ask: Ask) -> Result<Value, Failure> {
         Ok(match serve(&self.room, ask).await? {
             Told::Peer(peer) => json!(peer),
+            Told::Pong { round_trip_ms, .. } => json!({ "round_trip_ms": round_trip_ms }),
             _ => Value::Null,
         })
     }
@@ -138,19 +145,10 @@ impl Pages {
 
     async fn pair(&self) -> Result<Value, Failure> {
         let code = Code::generate(&mut UnwrapErr(SysRng)).digits();
-        let qr = QrCode::new(code.as_bytes()).map_err(Failure::other)?;
-        let colors = qr.to_colors();
-        let module = |color: &Color| if *color == Color::Dark { '1' } else { '0' };
-        let rows: Vec<String> =
-            colors.chunks(qr.width()).map(|row| row.iter().map(module).collect()).collect();
-        serve(
-            &self.room,
-            Ask::Offer { code: Secret(code.clone()), compare_digits: true, allow_clock_skew: false },
-        )
-        .await?;
-        let shown = json!({ "code": code.as_str(), "expires_in_s": CODE_LIFETIME.as_secs(), "qr": rows });
+        let ask = Ask::Offer { code: Secret(code.clone()), compare_digits: true, allow_clock_skew: false };
+        serve(&self.room, ask).await?;
         self.offer.begin(code, CODE_LIFETIME);
-        Ok(shown)
+        Ok(self.offer.view())
     }
 
     async fn cancel(&self) -> Result<Value, Failure> {

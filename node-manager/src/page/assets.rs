@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use hyper::{Response, StatusCode};
+use hyper::Response;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use node_manager::app::Body;
 
 use super::api::problem;
@@ -29,10 +29,19 @@ pub(super) fn asset(name: &str) -> Response<Body> {
 }
 
 /// What the page names is beside it: its address has to end in `/`.
-pub(super) fn to_folder() -> Response<Body> {
+pub(super) fn to_folder(folder: &str) -> Response<Body> {
     let mut response = problem(308, "the page's address ends in `/`", None);
-    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static("./"));
+    // A folder of hexadecimal digits is a header's value; without one the message has to do.
+    if let Ok(address) = HeaderValue::try_from(format!("/{folder}/")) {
+        response.headers_mut().insert(LOCATION, address);
+    }
+    response
+}
+
+/// The answer to who would change a file.
+pub(super) fn only_read() -> Response<Body> {
+    let mut response = problem(405, "the page's files are only read", None);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use qrcode::{Color, QrCode};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -43,11 +44,19 @@ impl Offer {
             json!({
                 "code": shown.code.as_str(),
                 "expires_in_s": left.as_secs(),
+                "qr": rows(&shown.code),
                 "step": shown.step,
                 "peer": shown.peer,
             })
         })
     }
+}
+
+/// The rows of a code's QR code, 1 for dark; `None` for what fits in none.
+fn rows(code: &str) -> Option<Vec<String>> {
+    let qr = QrCode::new(code).ok()?;
+    let module = |color: &Color| if *color == Color::Dark { '1' } else { '0' };
+    Some(qr.to_colors().chunks(qr.width()).map(|row| row.iter().map(module).collect()).collect())
 }
 
 /// Follows the pairing as long as the service lives.

@@ -12,6 +12,7 @@ mod crashes;
 mod daemons;
 mod faults;
 mod light;
+mod page;
 mod pairing;
 mod process;
 mod scene;

@@ -147,7 +147,11 @@ describe("against the mock", { skip: PAGE_URL !== undefined && "PAGE_URL is set"
 
   story("a pairing is cancelled", { hosts: [], hash: "#/pair" }, async (page, app) => {
     await page.getByRole("button", { name: "Make a code" }).click();
-    await page.getByRole("img", { name: "The same code as a QR code" }).waitFor();
+    const qr = page.getByRole("img", { name: "The same code as a QR code" });
+    const drawn = await qr.innerHTML();
+    await page.reload();
+    await page.locator("[data-link=live]").waitFor();
+    assert.equal(await qr.innerHTML(), drawn);
     await page.getByRole("link", { name: "Your hosts" }).click();
     await page.getByText("A pairing is under way.").waitFor();
     await page.getByRole("link", { name: "Show", exact: true }).click();
@@ -183,6 +187,12 @@ describe("against the mock", { skip: PAGE_URL !== undefined && "PAGE_URL is set"
     await page.getByRole("button", { name: "Copy the local address of beacon-01" }).click();
     await page.getByText("Copied").first().waitFor();
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "http://127.0.0.1:17001");
+  });
+
+  story("a round trip is measured when it is asked for", { hash: `#/host/${HOST}` }, async (page) => {
+    await page.getByText("184 ms").waitFor();
+    await page.getByRole("button", { name: "Refresh", exact: true }).click();
+    await page.getByText("212 ms").waitFor();
   });
 
   story("charts move with each sample, and can be read with keys", {}, async (page, app) => {
@@ -229,6 +239,24 @@ describe("against the mock", { skip: PAGE_URL !== undefined && "PAGE_URL is set"
     host.clear("clock_drift");
     await page.getByRole("heading", { name: "1 alert raised" }).waitFor();
     assert.equal(await page.locator(".timeline li").count(), 5);
+  });
+
+  const away = new MockHost({ name: "attic", pairing: HOST, up: false });
+  away.told = [
+    { at: away.samples.at(-1)[0] - 50, raised: { ...CLOCK_DRIFT, since: 1 } },
+    { at: away.samples.at(-1)[0] - 40, raised: { ...SERVICE_DOWN, since: 1 } },
+    { at: away.samples.at(-1)[0] - 30, cleared: { ...CLOCK_DRIFT, since: 1 } },
+  ];
+  story("what a host wrote before it went is shown, and said to be that", { hosts: [away], hash: `#/host/${HOST}` }, async (page, app) => {
+    await page.getByRole("link", { name: /Service down: execution/ }).click();
+    await page.getByText("The host cannot be reached. These are the alerts").waitFor();
+    await page.getByRole("heading", { name: "1 alert raised" }).waitFor();
+    assert.equal(await page.locator(".timeline li").count(), 3);
+    assert.ok(app.requests.every((request) => !request.includes("/http/") || request.endsWith("/told")));
+    await picture(page, "alerts-written");
+    app.sessionUp(away);
+    await page.getByRole("heading", { name: "Nothing is wrong" }).waitFor();
+    assert.equal(await page.locator("[data-alerts=written]").count(), 0);
   });
 
   story("services are stopped and started, with a question before what hurts", {}, async (page, app) => {

@@ -35,6 +35,7 @@ const TARGETS: { [Key in Question]: readonly [target: string, read: Read<Answers
   peerCount: ["eth/v1/node/peer_count", wire.peerCount],
   history: ["node-manager/v1/history", wire.history],
   alerts: ["node-manager/v1/alerts", wire.alerts],
+  told: ["node-manager/v1/told", wire.told],
   audit: ["node-manager/v1/audit?limit=100", wire.audit],
   services: ["node-manager/v1/services", wire.services],
 };
@@ -168,13 +169,21 @@ export class App {
     this.do({ type: "host gone", pairing });
   }
 
+  /** Has the way to a host measured. What comes of it is told by notice. */
+  async ping(pairing: string): Promise<void> {
+    // A host that does not answer is seen not to.
+    await tell("POST", `api/hosts/${pairing}/ping`).catch(() => {});
+  }
+
   /** Asks a host now, however fresh the last answer is. */
   async ask(pairing: string, question: Question): Promise<void> {
     if (hostData(this.model, pairing)[question].loading) return;
     this.do({ type: "asked", pairing, question });
     const [target, read] = TARGETS[question];
     try {
-      const value = await this.#lanes.run(() => ask<Answers[Question]>(read, "GET", atHost(pairing, target)));
+      const work = () => ask<Answers[Question]>(read, "GET", atHost(pairing, target));
+      // What this computer answers itself need not wait for a host that has gone.
+      const value = await (question === "told" ? work() : this.#lanes.run(work));
       this.do({ type: "answered", pairing, question, value, now: Date.now() } as Action);
     } catch (error) {
       const problem = described(error);

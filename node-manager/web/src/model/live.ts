@@ -1,6 +1,6 @@
 // What moves: samples and alerts as they come in.
 
-import type { Alert, AlertChange, Alerts, Column, History, Sample } from "../wire/host.js";
+import type { Alert, AlertChange, AlertEntry, Alerts, Column, History, Sample } from "../wire/host.js";
 import type { Point } from "../chart/shape.js";
 import type { HostData, Remote } from "./model.js";
 
@@ -37,6 +37,34 @@ export function withAlert(alerts: Remote<Alerts>, change: AlertChange, minute: n
 export function newestFirst(log: Alerts["log"]): Alerts["log"] {
   const [first, last] = [log[0], log.at(-1)];
   return first !== undefined && last !== undefined && first.at < last.at ? [...log].reverse() : log;
+}
+
+/** How far apart in minutes the host's note and this page's of one and the same change may be. */
+const SAME_CHANGE = 2;
+
+/**
+ * The alerts of a host, as far as they are known. Those of a host that cannot be reached are what it said last, with
+ * what it wrote since.
+ */
+export function alertsView(data: HostData, reachable: boolean): Alerts | null {
+  const { alerts, told } = data;
+  if (reachable || told.value === null) return alerts.value;
+  const entries: (AlertEntry & { about: Alert })[] = [];
+  for (const entry of [...newestFirst(alerts.value?.log ?? []), ...newestFirst(told.value)]) {
+    const about = entry.raised ?? entry.cleared;
+    const isKnown = entries.some(
+      (known) =>
+        about !== null &&
+        isSame(known.about, about) &&
+        (known.raised === null) === (entry.raised === null) &&
+        Math.abs(known.at - entry.at) <= SAME_CHANGE,
+    );
+    if (about !== null && !isKnown) entries.push({ ...entry, about });
+  }
+  const log = entries.sort((one, other) => other.at - one.at);
+  // The newest word on each: what was raised and is not over.
+  const last = log.filter(({ about }, at) => log.findIndex((entry) => isSame(entry.about, about)) === at);
+  return { raised: last.flatMap((entry) => entry.raised ?? []), log };
 }
 
 export function newestSample(data: HostData): Sample | null {

@@ -1,7 +1,7 @@
 // Everything that the page knows.
 
 import type { AppState, Failure, Who } from "../wire/app.js";
-import type { Alerts, AuditEntry, History, Info, LogLine, Sample, Service, Syncing } from "../wire/host.js";
+import type { AlertEntry, Alerts, AuditEntry, History, Info, LogLine, Sample, Service, Syncing } from "../wire/host.js";
 
 /** Something that is asked of somebody else. The last answer stays while it is asked again, or when that fails. */
 export interface Remote<T> {
@@ -30,6 +30,8 @@ export interface Answers {
   peerCount: number;
   history: History;
   alerts: Alerts;
+  /** What the host wrote of alerts, oldest first. The program on this computer has it. */
+  told: AlertEntry[];
   audit: AuditEntry[];
   services: Service[];
 }
@@ -56,6 +58,7 @@ export function blankHost(): HostData {
     peerCount: blank(),
     history: blank(),
     alerts: blank(),
+    told: blank(),
     audit: blank(),
     services: blank(),
     latest: null,
@@ -88,7 +91,7 @@ export interface Pairing {
   code: string;
   /** When the code expires, in Unix milliseconds. */
   deadline: number;
-  /** Rows of the QR code; after a reload there is none. */
+  /** Rows of the QR code, where the program gives them. */
   qr: string[] | null;
   peer: Who | null;
   /** Whether the digits were compared. */

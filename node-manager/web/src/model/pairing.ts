@@ -3,7 +3,7 @@
 import type { Notice, Offer, PairingState } from "../wire/app.js";
 import type { Pairing, PairingStage } from "./model.js";
 
-export function offered(offer: Offer, now: number): Pairing {
+export function offered(offer: Offer | PairingState, now: number): Pairing {
   return {
     stage: "waiting",
     code: offer.code,
@@ -42,8 +42,7 @@ export function adoptPairing(ours: Pairing | null, theirs: PairingState | null, 
   if (sameCode && isOver(ours.stage)) return ours;
   const deadline = now + theirs.expires_in_s * 1000;
   if (sameCode) return { ...ours, deadline, peer: theirs.peer ?? ours.peer, stage: further(ours.stage, theirs.step) };
-  const fresh = offered({ code: theirs.code, expires_in_s: theirs.expires_in_s, qr: [] }, now);
-  return { ...fresh, qr: null, peer: theirs.peer, stage: theirs.step };
+  return { ...offered(theirs, now), peer: theirs.peer, stage: theirs.step };
 }
 
 export function pairingNotice(pairing: Pairing | null, notice: Notice): Pairing | null {

@@ -14,19 +14,19 @@ export const MAX_STREAMS = 2;
 /** A hole in the history that is worth asking for it again. */
 const HOLE = 10 * MINUTE;
 
-/** The hosts that can be asked anything. */
-function reachable(model: Model): string[] {
+/** The paired hosts that can be asked anything, or those that cannot. */
+function hosts(model: Model, areReachable: boolean): string[] {
   if (model.link.state !== "live" || model.app === null) return [];
-  const hosts = model.app.hosts.filter((host) => host.stage === "confirmed" && host.session !== null);
-  return hosts.map((host) => host.pairing);
+  const some = model.app.hosts.filter((host) => host.stage === "confirmed" && (host.session !== null) === areReachable);
+  return some.map((host) => host.pairing);
 }
 
 /** The hosts whose events are listened to. */
 export function listenTo(model: Model, route: Route, visible: boolean): string[] {
   if (!visible) return [];
-  const hosts = reachable(model);
-  if (route.page === "host") return hosts.filter((pairing) => pairing === route.pairing);
-  return route.page === "hosts" ? hosts.slice(0, MAX_STREAMS) : [];
+  const known = hosts(model, true);
+  if (route.page === "host") return known.filter((pairing) => pairing === route.pairing);
+  return route.page === "hosts" ? known.slice(0, MAX_STREAMS) : [];
 }
 
 export interface Wish {
@@ -42,17 +42,27 @@ const NEVER_AGAIN = Number.POSITIVE_INFINITY;
 const ON_HOST_PAGE: Record<"overview" | "alerts" | "services" | "activity" | "settings", Ages> = {
   overview: { info: NEVER_AGAIN, history: NEVER_AGAIN, alerts: NEVER_AGAIN, version: NEVER_AGAIN },
   alerts: { alerts: NEVER_AGAIN },
-  services: { info: NEVER_AGAIN, services: 5 * MINUTE },
+  services: { info: 5 * MINUTE, services: 5 * MINUTE },
   activity: { audit: 5 * MINUTE },
-  settings: { info: NEVER_AGAIN },
+  settings: { info: 5 * MINUTE },
 };
+
+/** The questions whose answers have become old. */
+function due(model: Model, pairing: string, ages: Ages, now: number): Wish[] {
+  const data = hostData(model, pairing);
+  const isDue = ([question, age]: [Question, number]) => {
+    const { value, at, loading, retryAt } = data[question];
+    return !loading && now >= retryAt && (value === null || now - at >= age);
+  };
+  return (Object.entries(ages) as [Question, number][]).filter(isDue).map(([question]) => ({ pairing, question }));
+}
 
 /** What is to be asked now. `now` is in Unix milliseconds. */
 export function wishes(model: Model, route: Route, visible: boolean, now: number): Wish[] {
   if (!visible || route.page === "pair") return [];
   const heardFrom = listenTo(model, route, visible);
   const result: Wish[] = [];
-  for (const pairing of reachable(model)) {
+  for (const pairing of hosts(model, true)) {
     if (route.page === "host" && route.pairing !== pairing) continue;
     const data = hostData(model, pairing);
     const listening = heardFrom.includes(pairing);
@@ -65,10 +75,11 @@ export function wishes(model: Model, route: Route, visible: boolean, now: number
     }
     const last = data.history.value?.samples.at(-1);
     if (ages.history !== undefined && last !== undefined && now - last.minute * MINUTE > HOLE) ages.history = HOLE;
-    for (const [question, age] of Object.entries(ages) as [Question, number][]) {
-      const { value, at, loading, retryAt } = data[question];
-      if (!loading && now >= retryAt && (value === null || now - at >= age)) result.push({ pairing, question });
-    }
+    result.push(...due(model, pairing, ages, now));
+  }
+  // What hosts that have gone wrote costs no message: this computer has it.
+  if (route.page === "host" && hosts(model, false).includes(route.pairing)) {
+    result.push(...due(model, route.pairing, { told: MINUTE }, now));
   }
   return result;
 }

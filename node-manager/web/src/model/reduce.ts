@@ -177,6 +177,7 @@ function forgiven(data: HostData): HostData {
     peerCount: again(data.peerCount),
     history: again(data.history),
     alerts: again(data.alerts),
+    told: again(data.told),
     audit: again(data.audit),
     services: again(data.services),
   };

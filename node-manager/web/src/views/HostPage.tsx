@@ -1,6 +1,7 @@
 // All about one host.
 
 import { ago } from "../format.js";
+import { alertsView } from "../model/live.js";
 import { hostData } from "../model/model.js";
 import { TABS, hrefOf, type Tab } from "../model/route.js";
 import type { Host } from "../wire/app.js";
@@ -59,7 +60,7 @@ function Found({ host, tab }: { host: Host; tab: Tab }) {
   const { model } = useApp();
   const now = useNow(10_000);
   const reachable = host.stage === "confirmed" && host.session !== null && model.link.state === "live";
-  const alerts = hostData(model, host.pairing).alerts.value?.raised.length ?? 0;
+  const alerts = alertsView(hostData(model, host.pairing), reachable)?.raised.length ?? 0;
   const View = VIEWS[tab];
   return (
     <>

@@ -109,6 +109,7 @@ function PairingReminder() {
   const { model, route } = useApp();
   if (model.pairing === null || route.page === "pair") return null;
   const { stage, peer } = model.pairing;
+  if (stage === "paired" && route.page === "host" && route.pairing === peer?.pairing) return null;
   const text = {
     paired: `${peer?.name ?? "A host"} is paired.`,
     failed: "The pairing has failed.",

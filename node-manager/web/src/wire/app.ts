@@ -59,6 +59,8 @@ export type PairingStep = "waiting" | "found" | "digits";
 export interface PairingState {
   code: string;
   expires_in_s: number;
+  /** The rows of the code's QR code, 1 for dark. */
+  qr: string[] | null;
   step: PairingStep;
   peer: Who | null;
 }
@@ -83,6 +85,9 @@ export interface Failure {
   message: string;
   hint: string | null;
 }
+
+/** Largest QR code there is, in modules. */
+const MAX_QR = 177;
 
 const staticNode: Read<StaticNode> = fields<StaticNode>({ address: text, connected: truth, problem: maybe(text) });
 
@@ -120,15 +125,13 @@ export const appState: Read<AppState> = fields<AppState>({
     fields<PairingState>({
       code: text,
       expires_in_s: number,
+      qr: maybe(list(text, MAX_QR)),
       step: word("waiting", "found", "digits"),
       peer: maybe(who),
     }),
   ),
   hosts: list(host, 1000),
 });
-
-/** Largest QR code there is, in modules. */
-const MAX_QR = 177;
 
 export const offer: Read<Offer> = fields<Offer>({ code: text, expires_in_s: number, qr: list(text, MAX_QR) });
 

@@ -65,9 +65,15 @@ export interface AlertChange {
   cleared: Alert | null;
 }
 
+/** A change, and when it was told. */
+export interface AlertEntry extends AlertChange {
+  /** Minutes since 1970. */
+  at: number;
+}
+
 export interface Alerts {
   raised: Alert[];
-  log: (AlertChange & { at: number })[];
+  log: AlertEntry[];
 }
 
 export interface AuditEntry {
@@ -84,7 +90,7 @@ export interface AuditEntry {
   bytes: number;
 }
 
-export const SERVICE_STATES = ["starting", "running", "stopping", "stopped", "failed"] as const;
+export const SERVICE_STATES = ["starting", "running", "stopping", "stopped", "failed", "unknown"] as const;
 
 export interface Service {
   name: string;
@@ -95,7 +101,9 @@ export interface Service {
   pid: number | null;
   restarts: number;
   exit: string | null;
-  description: string | null;
+  description: string;
+  /** Why nothing is known of it. */
+  problem: string | null;
 }
 
 export interface LogLine {
@@ -175,10 +183,12 @@ const change = { raised: maybe(alert), cleared: maybe(alert) };
 
 export const alertChange: Read<AlertChange> = fields<AlertChange>(change);
 
-export const alerts: Read<Alerts> = fields<Alerts>({
-  raised: list(alert, 64),
-  log: list(fields<AlertChange & { at: number }>({ at: number, ...change }), 500),
-});
+const alertEntries: Read<AlertEntry[]> = list(fields<AlertEntry>({ at: number, ...change }), 500);
+
+export const alerts: Read<Alerts> = fields<Alerts>({ raised: list(alert, 64), log: alertEntries });
+
+export const told: Read<AlertEntry[]> = (json, where) =>
+  fields<{ alerts: AlertEntry[] }>({ alerts: alertEntries })(json, where).alerts;
 
 const auditEntry: Read<AuditEntry> = fields<AuditEntry>({
   at: number,
@@ -204,7 +214,8 @@ export const service: Read<Service> = fields<Service>({
   pid: maybe(number),
   restarts: number,
   exit: maybe(text),
-  description: maybe(text),
+  description: or(text, ""),
+  problem: maybe(text),
 });
 
 export const services: Read<Service[]> = (json, where) =>

@@ -143,7 +143,7 @@ export class MockApp {
   }
 
   #own(method, path, json, response) {
-    const [, pairing, rename] = /^api\/hosts\/([0-9a-f]+)(\/name)?$/.exec(path) ?? [];
+    const [, pairing, verb] = /^api\/hosts\/([0-9a-f]+)(\/name|\/ping)?$/.exec(path) ?? [];
     const host = this.hosts.find((host) => host.pairing === pairing);
     switch (`${method} ${path}`) {
       case "GET api/state":
@@ -153,8 +153,8 @@ export class MockApp {
       case "POST api/pair": {
         this.codes += 1;
         const code = `4821-9037-5562-1087-331${this.codes % 10}-42`;
-        this.pairing = { code, expires_in_s: 600, step: "waiting", peer: null };
-        return reply(response, 200, { code, expires_in_s: 600, qr: pretendedQr() });
+        this.pairing = { code, expires_in_s: 600, qr: pretendedQr(), step: "waiting", peer: null };
+        return reply(response, 200, { code, expires_in_s: 600, qr: this.pairing.qr });
       }
       case "DELETE api/pair":
         this.pairing = null;
@@ -164,12 +164,16 @@ export class MockApp {
         return this.#digits(json, response);
     }
     if (host === undefined) return reply(response, 404, { message: "no such host", hint: null });
-    if (method === "POST" && rename !== undefined) {
+    if (method === "POST" && verb === "/ping") {
+      this.notice({ event: "pong", pairing, round_trip_ms: 212.4 });
+      return reply(response, 200, { round_trip_ms: 212.4 });
+    }
+    if (method === "POST" && verb === "/name") {
       if (json.name === null) this.names.delete(pairing);
       else this.names.set(pairing, json.name);
       return reply(response, 200, this.#host(host));
     }
-    if (method === "DELETE" && rename === undefined) {
+    if (method === "DELETE" && verb === undefined) {
       this.hosts = this.hosts.filter((known) => known !== host);
       this.notice({ event: "unpaired", peer: { pairing, name: host.name, fingerprint: "k3v9" }, by_peer: false });
       return reply(response, 204);
@@ -196,6 +200,7 @@ export class MockApp {
 
   #through(method, pairing, target, response) {
     const host = this.hosts.find((host) => host.pairing === pairing);
+    if (host !== undefined && target === "node-manager/v1/told") return reply(response, 200, { alerts: host.told });
     if (host === undefined || !host.up) {
       response.setHeader("x-node-manager-reason", "no-session");
       return reply(response, 502, { message: "there is no session with this host", hint: "wait until it is connected" });

@@ -33,11 +33,13 @@ export class MockHost {
       { at: newest - 240, cleared: OUT_OF_SYNC(newest - 262) },
       { at: newest - 259, raised: OUT_OF_SYNC(newest - 262) },
     ];
+    /** What it wrote to this computer, oldest first. */
+    this.told = [];
     const hour = Date.now() - 60 * MINUTE;
     this.services = [
       service("beacon", "unit", "running", hour * 1 - 300 * MINUTE, "Nimbus beacon node"),
       service("validator", "unit", "running", hour, "Nimbus validator client"),
-      { ...service("execution", "process", "failed", hour + 50 * MINUTE, null), pid: null, restarts: 3, exit: "status 1" },
+      { ...service("execution", "process", "failed", hour + 50 * MINUTE, ""), pid: null, restarts: 3, exit: "status 1" },
     ];
   }
 
@@ -150,7 +152,7 @@ export class MockHost {
 }
 
 function service(name, kind, state, since, description) {
-  return { name, kind, state, since, pid: 4711, restarts: 0, exit: null, description };
+  return { name, kind, state, since, pid: 4711, restarts: 0, exit: null, description, problem: null };
 }
 
 function settle(service) {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { freshSample, newestFirst, peersView, points, syncView } from "../../src/model/live.js";
+import { alertsView, freshSample, newestFirst, peersView, points, syncView } from "../../src/model/live.js";
 import { START, hostData, type Model } from "../../src/model/model.js";
 import { listenTo, wishes } from "../../src/model/plan.js";
 import { reduce, type Action } from "../../src/model/reduce.js";
 import { hrefOf, parseRoute, type Route } from "../../src/model/route.js";
-import type { AppState, Host, Who } from "../../src/wire/app.js";
+import type { AppState, Host, PairingState, Who } from "../../src/wire/app.js";
 import type { Alert, Sample } from "../../src/wire/host.js";
 
 const NOW = 1_790_000_000_000;
@@ -84,9 +84,9 @@ test("what the reader cancels is no failure", () => {
 });
 
 test("after a reload the pairing is where it was", () => {
-  const theirs = { code: "1234-5678", expires_in_s: 300, step: "digits", peer } as const;
+  const theirs: PairingState = { code: "1234-5678", expires_in_s: 300, qr: ["10", "01"], step: "digits", peer };
   const fresh = after(state([], theirs)).pairing;
-  assert.deepEqual([fresh?.stage, fresh?.qr, fresh?.deadline], ["digits", null, NOW + 300_000]);
+  assert.deepEqual([fresh?.stage, fresh?.qr, fresh?.deadline], ["digits", ["10", "01"], NOW + 300_000]);
   const kept = after(offered, state([], theirs)).pairing;
   assert.deepEqual([kept?.stage, kept?.qr], ["digits", ["1"]]);
   // While the digits are compared the answer may be older than the page.
@@ -212,9 +212,7 @@ test("nobody is asked while the page is hidden, unconnected, or about something 
   assert.deepEqual(wishes(model, { page: "pair" }, true, NOW), []);
   const lost = reduce(model, { type: "link", link: { state: "lost", problem: { message: "", hint: null } } });
   assert.deepEqual(wishes(lost, overview, true, NOW), []);
-  for (const unreachable of [host("aa", { session: null }), host("aa", { stage: "keyed" })]) {
-    assert.deepEqual(wishes(after(state([unreachable])), overview, true, NOW), []);
-  }
+  assert.deepEqual(wishes(after(state([host("aa", { stage: "keyed" })])), overview, true, NOW), []);
 });
 
 test("few connections stay open, however many hosts there are", () => {
@@ -247,6 +245,40 @@ test("what failed is left alone for a while, and asked at once after a reconnect
   assert.equal(asks(model, NOW + 1000), true);
   const again = reduce(model, { type: "notice", notice: { event: "session_up", pairing: "aa", session: "s" } });
   assert.equal(asks(again, NOW), true);
+});
+
+test("a host that is away is not asked, and what it wrote is", () => {
+  const away = after(state([host("aa", { session: null })]));
+  const alerts: Route = { page: "host", pairing: "aa", tab: "alerts" };
+  assert.deepEqual(wishes(away, alerts, true, NOW), [{ pairing: "aa", question: "told" }]);
+  assert.deepEqual(wishes(away, { page: "hosts" }, true, NOW), []);
+  const read = reduce(away, { type: "answered", pairing: "aa", question: "told", value: [], now: NOW });
+  assert.deepEqual(wishes(read, alerts, true, NOW + 59_000), []);
+  assert.equal(wishes(read, alerts, true, NOW + 60_000).length, 1);
+  const there = after(state([host("aa")]));
+  assert.ok(!wishes(there, alerts, true, NOW).some((wish) => wish.question === "told"));
+});
+
+test("what a host wrote before it went goes on from what it said", () => {
+  const about = (kind: string): Alert => ({ kind, name: null, text: kind, runbook: "", since: 1 });
+  const raised = (at: number, kind: string) => ({ at, raised: about(kind), cleared: null });
+  const cleared = (at: number, kind: string) => ({ at, raised: null, cleared: about(kind) });
+  const told = [raised(9, "peers_low"), raised(20, "clock_drift"), cleared(30, "clock_drift"), raised(31, "out_of_sync")];
+  const known = { raised: [about("peers_low")], log: [raised(10, "peers_low")] };
+  const model = after(
+    state([host("aa", { session: null })]),
+    { type: "answered", pairing: "aa", question: "told", value: told, now: NOW },
+    { type: "answered", pairing: "aa", question: "alerts", value: known, now: NOW },
+  );
+  const data = hostData(model, "aa");
+  const kinds = (alerts: Alert[] | undefined) => alerts?.map((alert) => alert.kind);
+  assert.deepEqual(kinds(alertsView(data, false)?.raised), ["out_of_sync", "peers_low"]);
+  // The host and this page do not note the same minute of one change.
+  assert.deepEqual(alertsView(data, false)?.log.map((entry) => entry.at), [31, 30, 20, 10]);
+  assert.deepEqual(kinds(alertsView(data, true)?.raised), ["peers_low"]);
+  const closed = after(state([host("aa", { session: null })]), { type: "answered", pairing: "aa", question: "told", value: told, now: NOW });
+  assert.equal(alertsView(hostData(closed, "aa"), false)?.log.length, 4);
+  assert.equal(alertsView(hostData(after(state([host("aa")])), "aa"), false), null);
 });
 
 test("addresses lead where they came from, and strange ones home", () => {

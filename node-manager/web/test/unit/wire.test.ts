@@ -47,6 +47,17 @@ test("the Beacon API's numbers are text", () => {
   assert.throws(() => host.syncing({ data: { ...data, head_slot: "9e3" } }, "answer"), Unreadable);
 });
 
+test("a service that could not be asked is one of the list", () => {
+  const one = { name: "beacon", kind: "unit", state: "unknown", since: null, pid: null, restarts: 0, exit: null, description: "", problem: "no D-Bus" };
+  assert.deepEqual(host.services({ services: [one] }, "answer"), [one]);
+});
+
+test("what was told may be nothing", () => {
+  assert.deepEqual(host.told({ alerts: [] }, "answer"), []);
+  const cleared = { kind: "peers_low", text: "the node has 3 peers", runbook: "r", since: 7 };
+  assert.deepEqual(host.told({ alerts: [{ at: 9, cleared }] }, "answer"), [{ at: 9, raised: null, cleared: { ...cleared, name: null } }]);
+});
+
 test("a history is read by the names of its columns", () => {
   const json = { columns: ["minute", "peers", "novelty", "cpu"], samples: [[100, 70, 1, null], [101, null, 1, 12]] };
   const { columns, samples } = host.history(json, "answer");

@@ -1,7 +1,7 @@
 // What is wrong on the host, and what was.
 
 import { counted, moment, span } from "../../format.js";
-import { newestFirst } from "../../model/live.js";
+import { alertsView, newestFirst } from "../../model/live.js";
 import { hostData } from "../../model/model.js";
 import type { Alert } from "../../wire/host.js";
 import { useApp, useNow } from "../context.js";
@@ -47,15 +47,22 @@ export function AlertCard({ alert, now }: { alert: Alert; now: number }) {
 export function Alerts({ host, reachable }: HostViewProps) {
   const app = useApp();
   const now = useNow(10_000);
-  const remote = hostData(app.model, host.pairing).alerts;
+  const data = hostData(app.model, host.pairing);
+  const remote = { ...data.alerts, value: alertsView(data, reachable) };
+  const isWritten = !reachable && data.told.value !== null;
   const load = () => void app.ask(host.pairing, "alerts");
   return (
-    <Loaded remote={remote} reachable={reachable} what="The alerts" rows={5} onRetry={load}>
+    <Loaded remote={isWritten ? { ...remote, problem: null } : remote} reachable={reachable} what="The alerts" rows={5} onRetry={load}>
       {({ raised, log }) => (
         <>
+          {isWritten && (
+            <p class="strip" data-alerts="written">
+              The host cannot be reached. These are the alerts that it has written of; this computer keeps them.
+            </p>
+          )}
           <section aria-labelledby="raised-title">
             <div class="section-head">
-              <h2 id="raised-title">{raised.length === 0 ? "Nothing is wrong" : `${counted(raised.length, "alert")} raised`}</h2>
+              <h2 id="raised-title">{raised.length > 0 ? `${counted(raised.length, "alert")} raised` : isWritten ? "No alert raised" : "Nothing is wrong"}</h2>
               <Button kind="quiet" onClick={load} busy={remote.loading} disabled={!reachable} aria-label="Refresh the alerts">
                 <Icon name="refresh" />
                 <span class="word">Refresh</span>
@@ -76,7 +83,7 @@ export function Alerts({ host, reachable }: HostViewProps) {
           <section class="card" aria-labelledby="log-title">
             <h2 id="log-title">Earlier</h2>
             {log.length === 0 ? (
-              <p class="muted">No alert has been raised since the host’s node manager started.</p>
+              <p class="muted">No alert has been raised yet.</p>
             ) : (
               <ol class="timeline">
                 {newestFirst(log).map((entry, at) => {

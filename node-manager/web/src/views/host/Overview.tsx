@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { Chart, type ChartProps } from "../../chart/Chart.js";
 import { ago, clock, counted, mebibytes, offset, roundTrip, whole } from "../../format.js";
-import { newestSample, peersView, points, syncView } from "../../model/live.js";
+import { alertsView, newestSample, peersView, points, syncView } from "../../model/live.js";
 import { hostData } from "../../model/model.js";
 import { hrefOf } from "../../model/route.js";
 import type { Column, History } from "../../wire/host.js";
@@ -26,8 +26,10 @@ export function Overview({ host, reachable }: HostViewProps) {
     void app.ask(host.pairing, "syncing");
     void app.ask(host.pairing, "peerCount");
     void app.ask(host.pairing, "alerts");
+    void app.ping(host.pairing);
   };
   const trip = host.session?.round_trip_ms;
+  const seen = host.last_seen === null ? " " : `Last seen ${ago(now / 1000 - host.last_seen)}`;
   const waits = (failed: boolean) => (reachable && !failed ? <span class="bar short" /> : <span class="figure muted">—</span>);
   return (
     <>
@@ -57,8 +59,8 @@ export function Overview({ host, reachable }: HostViewProps) {
             <small>{data.peerCount.problem !== null && peers === null ? data.peerCount.problem.message : " "}</small>
           </Fact>
           <Fact name="Round trip">
-            {trip == null ? waits(host.session === null) : <span class="figure">{roundTrip(trip)}</span>}
-            <small>{host.last_seen === null ? " " : `Last seen ${ago(now / 1000 - host.last_seen)}`}</small>
+            <span class={`figure ${trip == null ? "muted" : ""}`}>{trip == null ? "—" : roundTrip(trip)}</span>
+            <small>{seen}</small>
           </Fact>
         </dl>
         <dl class="pairs">
@@ -89,14 +91,15 @@ export function Overview({ host, reachable }: HostViewProps) {
 /** What is wrong, in a line that has its place from the start. */
 function AlertStrip({ host, reachable }: HostViewProps) {
   const { model } = useApp();
-  const { value, problem } = hostData(model, host.pairing).alerts;
+  const data = hostData(model, host.pairing);
+  const value = alertsView(data, reachable);
   const [first, ...others] = value?.raised ?? [];
   if (first === undefined) {
-    const isLooking = value === null && problem === null && reachable;
-    const text = value !== null ? "Nothing is wrong" : isLooking ? "Looking for alerts…" : "Whether there are alerts is not known";
+    const isLooking = value === null && data.alerts.problem === null && reachable;
+    const text = value !== null && reachable ? "Nothing is wrong" : isLooking ? "Looking for alerts…" : "Whether there are alerts is not known";
     return (
       <p class="strip alert-strip">
-        <Icon name={value === null ? "plain" : "good"} />
+        <Icon name={value !== null && reachable ? "good" : "plain"} />
         <span>{text}</span>
       </p>
     );

@@ -15,7 +15,8 @@ export function Services({ host, reachable }: HostViewProps) {
   const mayOperate = data.info.value?.grants.includes("operate") ?? false;
   const load = () => {
     void app.ask(host.pairing, "services");
-    if (data.info.value === null) void app.ask(host.pairing, "info");
+    // What this computer may do can change there, too.
+    void app.ask(host.pairing, "info");
   };
   return (
     <section aria-labelledby="services-title">
@@ -48,13 +49,14 @@ export function Services({ host, reachable }: HostViewProps) {
   );
 }
 
-const TONES: Record<Service["state"], Tone> = { starting: "warn", running: "good", stopping: "warn", stopped: "plain", failed: "bad" };
+const TONES: Record<Service["state"], Tone> = { starting: "warn", running: "good", stopping: "warn", stopped: "plain", failed: "bad", unknown: "warn" };
 const WORDS: Record<Service["state"], string> = {
   starting: "Starting",
   running: "Running",
   stopping: "Stopping",
   stopped: "Stopped",
   failed: "Failed",
+  unknown: "Not known",
 };
 const DOING: Record<Verb, string> = { start: "Starting…", stop: "Stopping…", restart: "Restarting…" };
 const NAMES: Record<Verb, string> = { start: "Start", stop: "Stop", restart: "Restart" };
@@ -99,7 +101,7 @@ function ServiceCard({ host, service, mayOperate, reachable }: CardProps) {
       <div class="card-head">
         <div>
           <h3>{service.name}</h3>
-          {service.description !== null && <p class="muted">{service.description}</p>}
+          {service.description !== "" && <p class="muted">{service.description}</p>}
         </div>
         <div class="state" role="status">
           <Pill tone={TONES[service.state]}>{WORDS[service.state]}</Pill>
@@ -107,6 +109,7 @@ function ServiceCard({ host, service, mayOperate, reachable }: CardProps) {
         </div>
       </div>
       <p class="muted small">{facts.filter((fact) => fact !== null).join(" · ")}</p>
+      {service.problem !== null && <Problem problem={{ message: service.problem, hint: null }} />}
       {order?.problem && <Problem problem={order.problem} />}
       {mayOperate && (
         <div class="row">
