@@ -15,7 +15,8 @@ use getrandom::SysRng;
 use getrandom::rand_core::{Rng as _, UnwrapErr};
 use hyper::body::Incoming;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use hyper::{Request, Response};
 use node_manager::app::{Body, Forward, Guard, Server, Service};

@@ -83,4 +83,3 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) ask: AskArgs,
 }
-

@@ -120,4 +120,3 @@ fn endpoint_port(text: &str) -> Result<(String, u16), &'static str> {
         _ => Err(wanted),
     }
 }
-

@@ -141,7 +141,8 @@ impl Pages {
         let qr = QrCode::new(code.as_bytes()).map_err(Failure::other)?;
         let colors = qr.to_colors();
         let module = |color: &Color| if *color == Color::Dark { '1' } else { '0' };
-        let rows: Vec<String> = colors.chunks(qr.width()).map(|row| row.iter().map(module).collect()).collect();
+        let rows: Vec<String> =
+            colors.chunks(qr.width()).map(|row| row.iter().map(module).collect()).collect();
         serve(
             &self.room,
             Ask::Offer { code: Secret(code.clone()), compare_digits: true, allow_clock_skew: false },
@@ -176,5 +177,6 @@ impl Pages {
 async fn read<T: for<'d> Deserialize<'d>>(request: Request<Incoming>) -> Result<T, Failure> {
     let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
     let body = body.map_err(|error| Failure::usage(format!("the body cannot be read: {error}")))?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| Failure::usage(format!("the body is not as it should be: {error}")))
+    serde_json::from_slice(&body.to_bytes())
+        .map_err(|error| Failure::usage(format!("the body is not as it should be: {error}")))
 }

@@ -54,7 +54,8 @@ fn walk(folder: &Path, paths: &mut Vec<String>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         let path = entry.expect("a folder can be read to its end").path();
-        let is_built = ["target", "corpus", "artifacts", "node_modules"].iter().any(|name| path.ends_with(name));
+        let is_built =
+            ["target", "corpus", "artifacts", "node_modules"].iter().any(|name| path.ends_with(name));
         if path.is_dir() && !is_built {
             walk(&path, paths);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
