@@ -15,6 +15,7 @@ use crate::args::{AppRunArgs, Global, HostRunArgs, RunArgs, TokenArgs};
 use crate::control::{Notice, Room, Server, Watch};
 use crate::failure::{Failure, Kind};
 use crate::page::Page;
+use crate::readiness;
 use crate::settings;
 use crate::signals::Signals;
 use crate::terminal::print_line;
@@ -93,6 +94,7 @@ fn settle_in(config: &mut ServiceConfig, args: &RunArgs) {
 async fn run(room: &Arc<Room>, signals: &mut Signals) -> Result<(), Failure> {
     let server = Server::open(room.service.data_dir())?;
     announce(&room.service).await;
+    readiness::up();
     let mut watch = Watch::local(&room.service);
     tokio::select! {
         () = server.run(room) => {}
@@ -101,6 +103,7 @@ async fn run(room: &Arc<Room>, signals: &mut Signals) -> Result<(), Failure> {
         }
         signal = signals.next() => tracing::info!(signal, "stopping"),
     }
+    readiness::stopping();
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod logging;
 mod page;
 mod pair;
 mod peers;
+mod readiness;
 mod settings;
 mod show;
 mod signals;

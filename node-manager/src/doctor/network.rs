@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(state(Spending { sent: 481, ..spending }), State::Warning);
         // It may all be used at once, at first.
         assert_eq!(state(Spending { sent: 100, running_for: minutes(1), ..spending }), State::Ok);
-        assert_eq!(state(Spending { sent: u64::MAX, running_for: Duration::MAX, ..spending }), State::Ok);
+        assert_eq!(state(Spending { sent: u64::MAX, running_for: Duration::MAX, ..spending }), State::Warning);
         assert_eq!(state(Spending { budget: None, ..spending }), State::Ok);
         assert_eq!(state(Spending { budget: None, cluster: 1, ..spending }), State::Warning);
         assert_eq!(budget(None).state, State::NotChecked);

@@ -52,7 +52,7 @@ async fn one(asker: &Asker, service: &Service, thresholds: Thresholds) -> Vec<Fi
         }
         EXECUTION => {
             let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_syncing", "params": [] });
-            vec![execution(service, &asker.post("/execution/", &call).await)]
+            vec![execution(service, &asker.post("/execution", &call).await)]
         }
         KEYMANAGER => vec![keymanager(service, &asker.get("/eth/v1/keystores").await)],
         _ => vec![Finding::ok(name, format!("{} accepts connections", service.base))],

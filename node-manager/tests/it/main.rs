@@ -9,6 +9,7 @@ mod asking;
 mod control;
 mod crashes;
 mod daemons;
+mod doctor;
 mod faults;
 mod pairing;
 mod process;
