@@ -1,24 +1,26 @@
 //! The app's side of HTTP over Waku: for each paired host an address on this machine where its services answer as if
 //! they were here.
 
+mod collect;
 mod endpoints;
 mod forward;
 mod guard;
 mod history;
+mod inbox;
 mod server;
 
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use waku_pairing::endpoint::Handle as Party;
 use waku_pairing::record::PairingId;
 
-use crate::tunnels::Tunnels;
+use crate::Service;
 pub use endpoints::EndpointView;
 use endpoints::Endpoints;
 pub use forward::Forward;
 pub use guard::{Guard, LocalToken};
-pub use server::{Body, Server, Service};
+pub use inbox::{Inbox, InboxError};
+pub use server::{Answers, Body, Server};
 
 /// What an app's side is told.
 #[derive(Debug, Clone, Default)]
@@ -32,15 +34,39 @@ pub struct AppConfig {
 /// An app's side at work. Dropped, it stops.
 pub struct App {
     views: watch::Receiver<Vec<EndpointView>>,
-    task: JoinHandle<()>,
+    forward: Forward,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl App {
-    /// Opens an endpoint for each paired host, from now on.
-    pub fn start(config: AppConfig, party: Party, tunnels: Tunnels) -> Self {
+    /// Opens an endpoint for each host that a service on the network is paired with, and reads what hosts write, from
+    /// now on.
+    ///
+    /// # Errors
+    /// When what hosts wrote before cannot be read.
+    ///
+    /// # Panics
+    /// With a service that is offline.
+    pub async fn start(config: AppConfig, service: &Service) -> Result<Self, InboxError> {
+        let (party, tunnels) =
+            (service.party().clone(), service.tunnels().expect("the service is on the network"));
+        let inbox = Inbox::open(service.data_dir())?;
+        let forward = Forward::new(tunnels.clone(), inbox.clone());
         let (sender, views) = watch::channel(Vec::new());
-        let endpoints = Endpoints::new(config, party, Forward::new(tunnels), sender);
-        Self { views, task: tokio::spawn(endpoints.run()) }
+        let endpoints = Endpoints::new(config, party.clone(), forward.clone(), sender);
+        let mut tasks = vec![tokio::spawn(endpoints.run())];
+        if let Some(letters) = service.letters().await {
+            tasks.push(tokio::spawn(inbox::read(inbox, party.clone(), letters)));
+        }
+        if let Some((history, node)) = service.history().zip(service.node()) {
+            tasks.push(tokio::spawn(collect::collect(party, history.clone(), node.clone())));
+        }
+        Ok(Self { views, forward, tasks })
+    }
+
+    /// A way to make requests.
+    pub fn forward(&self) -> &Forward {
+        &self.forward
     }
 
     /// The endpoints, as they change.
@@ -51,7 +77,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

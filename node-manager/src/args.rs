@@ -43,6 +43,10 @@ Reach the host's services, which listen on the host alone:
   node-manager app http HOST GET /eth/v1/node/syncing
   node-manager app status                        shows an address for curl, Prometheus, dashboards
 
+Without relaying, through a node that serves filter and lightpush (and, best, a store):
+  waku-node --filter --lightpush --store
+  node-manager run --light --staticnode=NODE
+
 Where an option's help names an environment variable, that can give it too.
 
 Exit status:
@@ -164,6 +168,18 @@ pub(crate) struct NetworkArgs {
         value_delimiter = ','
     )]
     pub(crate) static_nodes: Vec<Multiaddr>,
+
+    /// Be a light client: relay nothing, receive through filter and publish through lightpush
+    ///
+    /// For machines that are often away or pay for traffic, such as laptops. One --staticnode at least has to serve both
+    /// (`waku-node`, or nwaku's `wakunode2`, with --filter --lightpush), better two; with --store it also keeps what is
+    /// said while this side is away. The other side may relay, or be a light client too.
+    #[arg(
+        long,
+        env = "NODE_MANAGER_LIGHT",
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub(crate) light: bool,
 
     /// Cluster: only nodes of one cluster talk to each other
     #[arg(long, value_name = "NUMBER", default_value_t = 0, env = "NODE_MANAGER_CLUSTER_ID")]

@@ -4,9 +4,8 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use node_manager::app::{App, AppConfig, Forward, LocalToken};
+use node_manager::app::{App, AppConfig, Forward, InboxError, LocalToken};
 use node_manager::host::{FileError, Files, Host, HostConfig, HostError};
-use node_manager::tunnels::Tunnels;
 use node_manager::{Service, ServiceConfig};
 use waku_pairing::party::Part;
 use zeroize::Zeroizing;
@@ -36,6 +35,7 @@ pub(crate) async fn host(global: &Global, args: &HostRunArgs) -> Result<(), Fail
         services: files.services(&config.data_dir)?,
         files,
         message_budget: config.message_budget,
+        mode: network.mode,
         ..HostConfig::new(gateway, &config.data_dir, config.label.to_string())
     };
     node_manager::Vault::open(&config.data_dir, Part::NodeManager)
@@ -64,10 +64,9 @@ pub(crate) async fn app(global: &Global, args: &AppRunArgs) -> Result<(), Failur
     settle_in(&mut config, &args.run);
     let app_config = AppConfig { token: token(&args.token)?, ports: args.endpoints.clone() };
     let service = Service::start(&config, network).await?;
-    let tunnels = service.tunnels().expect("a daemon is on the network").clone();
-    let app = App::start(app_config, service.party().clone(), tunnels.clone());
+    let app = App::start(app_config, &service).await?;
     let room = Arc::new(Room::of_app(service, app.endpoints()));
-    let ended = match page(args.web, &room, tunnels).await {
+    let ended = match page(args.web, &room, app.forward()).await {
         Ok(_page) => run(&room, &mut signals).await,
         Err(failure) => Err(failure),
     };
@@ -78,9 +77,9 @@ pub(crate) async fn app(global: &Global, args: &AppRunArgs) -> Result<(), Failur
 }
 
 /// Serves the page, if it is wanted.
-async fn page(port: Option<u16>, room: &Arc<Room>, tunnels: Tunnels) -> Result<Option<Page>, Failure> {
+async fn page(port: Option<u16>, room: &Arc<Room>, forward: &Forward) -> Result<Option<Page>, Failure> {
     let Some(port) = port else { return Ok(None) };
-    let page = Page::start(port, Arc::clone(room), Forward::new(tunnels)).await?;
+    let page = Page::start(port, Arc::clone(room), forward.clone()).await?;
     // Not to the log, which others may read.
     print_line(format_args!("The page: {}", *page.url()));
     Ok(Some(page))
@@ -125,6 +124,13 @@ pub(crate) fn token(args: &TokenArgs) -> Result<Option<LocalToken>, Failure> {
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         Self::usage(error)
+    }
+}
+
+impl From<InboxError> for Failure {
+    fn from(error: InboxError) -> Self {
+        Self::new(Kind::Vault, error)
+            .hint("restore it, or move it away: it holds alerts that were told, and nothing else")
     }
 }
 

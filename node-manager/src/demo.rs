@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use node_manager::{Network, Service, ServiceConfig};
+use node_manager::{Mode, Network, Service, ServiceConfig};
 use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
@@ -35,7 +35,8 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let directory = directory.map_err(|error| Failure::other(format!("no temporary directory: {error}")))?;
     let mut story = Story::begin(args.json);
     // Stopped half-way it leaves nothing behind either.
-    let told = Signals::new()?.unless_interrupted(tell(&mut story, directory.path())).await.flatten();
+    let telling = Box::pin(tell(&mut story, directory.path()));
+    let told = Signals::new()?.unless_interrupted(telling).await.flatten();
     story.end(&told);
     told
 }
@@ -86,8 +87,13 @@ impl Actor {
 
     /// Starts from whatever is on disk, and waits until the relay is connected.
     async fn take_up(config: ServiceConfig, static_nodes: Vec<Multiaddr>) -> Result<Self, Failure> {
-        let network =
-            Network { sharding: sharding()?, static_nodes, listen_addresses: Vec::new(), keypair: None };
+        let network = Network {
+            sharding: sharding()?,
+            mode: Mode::Relay,
+            static_nodes,
+            listen_addresses: Vec::new(),
+            keypair: None,
+        };
         let service = Service::start(&config, network).await?;
         let events = service.party().events();
         let actor = Self { config, service, events };

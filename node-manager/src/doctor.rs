@@ -25,6 +25,7 @@ use waku_pairing::hello::Label;
 use waku_pairing::party::Part;
 use waku_supervisor::Supervisor;
 
+use crate::channel::Mode;
 use crate::host::{Files, Observed, history_path};
 use crate::service::{Network, Service, ServiceConfig};
 use crate::tunnels::Tunnels;
@@ -71,6 +72,7 @@ pub(crate) struct Started {
     pub(crate) config: waku_gateway::Config,
     pub(crate) services: Option<waku_supervisor::Config>,
     pub(crate) budget: Option<(u32, Duration)>,
+    pub(crate) mode: Mode,
 }
 
 /// Examines a host at work. Copies are one and the same.
@@ -160,7 +162,10 @@ impl Doctor {
         Told {
             vault: Vault::InService,
             pairings: Some(peers.iter().map(Pairing::from).collect()),
-            reached: inner.node.as_ref().map(|node| Ok(Reached::from(&node.peers().list()))),
+            reached: inner
+                .node
+                .as_ref()
+                .map(|node| Ok(Reached::new(&node.peers().list(), inner.started.mode))),
             spending,
             offset_ms,
             raised,

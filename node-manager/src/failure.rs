@@ -102,7 +102,9 @@ impl From<StartError> for Failure {
                 Self::new(Kind::Network, &error)
                     .hint("give another --tcp-port, or none: no connections need to be accepted")
             }
-            StartError::Node(_) | StartError::Subscribe(_) => Self::new(Kind::Network, &error),
+            StartError::Node(_) | StartError::Subscribe(_) | StartError::Filter(_) => {
+                Self::new(Kind::Network, &error)
+            }
         }
     }
 }

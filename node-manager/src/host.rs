@@ -22,6 +22,7 @@ use waku_pairing::endpoint::Handle as Party;
 use waku_pairing::record::PairingId;
 use waku_supervisor::Supervisor;
 
+use crate::channel::Mode;
 use crate::doctor::{Doctor, Started};
 use crate::service::Service;
 use crate::tunnels::Requested;
@@ -55,6 +56,8 @@ pub struct HostConfig {
     pub files: Files,
     /// As the service was told.
     pub message_budget: Option<(u32, Duration)>,
+    /// As the service's network has it.
+    pub mode: Mode,
     /// The services that apps may start and stop.
     pub services: Option<waku_supervisor::Config>,
     /// The time between two looks at the host and the node: a minute, but for tests.
@@ -70,6 +73,7 @@ impl HostConfig {
             label: label.into(),
             files: Files::default(),
             message_budget: None,
+            mode: Mode::Relay,
             services: None,
             watch_every: MINUTE,
         }
@@ -121,6 +125,7 @@ impl Host {
             config: gateway_config.clone(),
             services: supervised.clone(),
             budget: config.message_budget,
+            mode: config.mode,
         };
         let audit_path = audit_path(&data_dir);
         let log = audit::Log::open(&audit_path, gateway_config.audit)?;
@@ -158,8 +163,9 @@ impl Host {
         let doctor = Doctor::new(service, files, started, observed.subscribe(), supervisor.clone());
         let (stop, stopping) = watch::channel(false);
         let grants = inner.grants.clone();
-        let watching = tokio::spawn(observed::follow(watch, observed, stopping));
-        let serving = tokio::spawn(serve_all(inner, service.party().clone(), doctor.clone(), requested));
+        let party = service.party().clone();
+        let watching = tokio::spawn(observed::follow(watch, observed, party.clone(), stopping));
+        let serving = tokio::spawn(serve_all(inner, party, doctor.clone(), requested));
         Hosting { doctor, serving, watching: Some(watching), stop, grants, supervisor }
     }
 }

@@ -13,5 +13,6 @@ mod service;
 pub mod tunnels;
 mod vault;
 
+pub use channel::{Fetched, History, HistoryError, Mode};
 pub use service::{Network, Service, ServiceConfig, StartError};
 pub use vault::{Vault, VaultError};

@@ -19,7 +19,7 @@ use hyper::header::{
     X_FRAME_OPTIONS,
 };
 use hyper::{Request, Response};
-use node_manager::app::{Body, Forward, Guard, Server, Service};
+use node_manager::app::{Answers, Body, Forward, Guard, Server};
 use subtle::ConstantTimeEq as _;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -84,7 +84,7 @@ struct Pages {
     offer: Arc<Offer>,
 }
 
-impl Service for Pages {
+impl Answers for Pages {
     async fn call(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let mut response = self.answer(request).await;
         let headers = response.headers_mut();

@@ -13,17 +13,19 @@ use waku_pairing::channel::Channel;
 use waku_pairing::endpoint::{ChannelClosed, Driver, Handle, endpoint};
 use waku_pairing::hello::Label;
 use waku_pairing::identity::{Fingerprint, Identity};
-use waku_pairing::party::{self, Part};
+use waku_pairing::party::{self, Letter, Part};
 use waku_pairing::store::{PeerStore as _, StoreError};
 use waku_tunnel::budget::Budget;
 use waku_tunnel::request::Side;
 
-use crate::channel::{NoChannel, WakuChannel};
+use crate::channel::{History, Mode, NoChannel, OpenError, Opened, WakuChannel};
 use crate::tunnels::{self, Journal, JournalError, Requested, Tunnels};
 use crate::vault::{Vault, VaultError};
 
 /// Messages of peers' applications that wait to be taken in.
-const DATA: usize = 1024;
+const DATA: usize = 4096;
+/// Letters that wait to be read.
+const LETTERS: usize = 64;
 /// How long a service that stops waits for its last words to be published.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -62,7 +64,9 @@ impl ServiceConfig {
 pub struct Network {
     /// Cluster, shards and the rule from content topics to shards. Both sides of a pairing need the same.
     pub sharding: Sharding,
-    /// Nodes to stay connected to.
+    /// Whether it relays. The two sides of a pairing need not do the same.
+    pub mode: Mode,
+    /// Nodes to stay connected to. A light client needs one at least that serves filter and lightpush.
     pub static_nodes: Vec<Multiaddr>,
     /// Addresses to accept connections on. None are needed.
     pub listen_addresses: Vec<Multiaddr>,
@@ -78,7 +82,10 @@ pub struct Service {
     party: Handle,
     node: Option<Node>,
     tunnels: Option<Tunnels>,
+    /// What peers wrote, until somebody takes it.
+    letters: Mutex<Option<mpsc::Receiver<Letter>>>,
     data_dir: PathBuf,
+    history: Option<History>,
     /// Closed when the party has ended.
     alive: watch::Receiver<()>,
     /// `None` once it has been stopped.
@@ -106,7 +113,7 @@ impl Service {
             Part::NodeManager => Some(Journal::open(&config.data_dir, &pairings)?),
             Part::App => None,
         };
-        let Network { sharding, static_nodes, listen_addresses, keypair } = network;
+        let Network { sharding, mode, static_nodes, listen_addresses, keypair } = network;
         let keypair = match keypair {
             Some(keypair) => keypair,
             None => {
@@ -114,15 +121,18 @@ impl Service {
             }
         };
         let mut node = Config::new(keypair, sharding);
+        node.relay = mode == Mode::Relay;
         node.static_peers = static_nodes;
         node.listen_addresses = listen_addresses;
         let node = Node::spawn(node).await?;
-        let (channel, pump) = WakuChannel::open(&node).await?;
+        let Opened { channel, history, task: pump } =
+            WakuChannel::open(&node, mode, vault.last_heard()).await?;
         let identity = Identity::from_seed(vault.seed());
         let fingerprint = identity.key().fingerprint();
         let (party, mut driver) =
             endpoint(config.party(), identity, channel, vault, Box::new(UnwrapErr(SysRng)))?;
         let (data, _) = driver.data(DATA);
+        let letters = (config.part == Part::App).then(|| driver.letters(LETTERS).0);
         let budget =
             config.message_budget.map_or_else(Budget::polite, |(count, time)| Budget::new(count, time));
         let (tunnels, carrier) = tunnels::Driver::new(tunnels::Parts {
@@ -131,6 +141,7 @@ impl Service {
             party: party.clone(),
             data,
             budget,
+            history: history.clone(),
             journal,
             requested: config.requested.clone(),
         });
@@ -143,7 +154,9 @@ impl Service {
             party,
             node: Some(node),
             tunnels: Some(tunnels),
+            letters: Mutex::new(letters),
             data_dir: config.data_dir.clone(),
+            history: Some(history),
             alive,
             tasks: Mutex::new(Some(Tasks { driver, pump: Some(pump), carrier: Some(carrier) })),
         })
@@ -167,7 +180,9 @@ impl Service {
             party,
             node: None,
             tunnels: None,
+            letters: Mutex::new(None),
             data_dir: config.data_dir.clone(),
+            history: None,
             alive,
             tasks: Mutex::new(Some(Tasks { driver, pump: None, carrier: None })),
         })
@@ -188,9 +203,20 @@ impl Service {
         self.tunnels.as_ref()
     }
 
+    /// What hosts wrote to this app while it was away, and write from now on: to whoever asks first. Each letter comes
+    /// until it is acknowledged.
+    pub async fn letters(&self) -> Option<mpsc::Receiver<Letter>> {
+        self.letters.lock().await.take()
+    }
+
     /// The directory of its vault.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// What stores have kept of what the two sides say; `None` offline.
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     /// Its side of the protocol.
@@ -265,4 +291,16 @@ pub enum StartError {
     /// The Waku node stopped at once.
     #[error(transparent)]
     Subscribe(#[from] waku::SubscribeError),
+    /// The Waku node of a light client stopped at once.
+    #[error(transparent)]
+    Filter(#[from] waku::FilterSubscribeError),
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Relay(error) => error.into(),
+            OpenError::Light(error) => error.into(),
+        }
+    }
 }

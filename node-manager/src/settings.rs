@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use node_manager::{Network, ServiceConfig};
+use node_manager::{Mode, Network, ServiceConfig};
 use waku::proto::shard::ShardError;
 use waku::{Keypair, Sharding};
 use waku_pairing::hello::Label;
@@ -49,10 +49,15 @@ fn host_name() -> Label {
 impl NetworkArgs {
     /// The way into the network.
     pub(crate) fn network(&self) -> Result<Network, Failure> {
-        if self.static_nodes.is_empty() && self.tcp_port.is_none() {
+        if self.static_nodes.is_empty() && (self.light || self.tcp_port.is_none()) {
             let hint = "give the address of a Waku node that both sides can reach with --staticnode, for instance \
                 --staticnode=/ip4/203.0.113.7/tcp/60000";
             return Err(Failure::usage("there is no way into the Waku network").hint(hint));
+        }
+        if self.light && self.tcp_port.is_some() {
+            return Err(Failure::usage(
+                "--tcp-port cannot be used with --light: a light client takes no connections",
+            ));
         }
         let keypair = self.nodekey.as_deref().map(nodekey).transpose()?;
         let kind = if self.listen_address.is_ipv4() { "ip4" } else { "ip6" };
@@ -62,6 +67,7 @@ impl NetworkArgs {
         });
         Ok(Network {
             sharding: self.sharding().map_err(Failure::usage)?,
+            mode: if self.light { Mode::Light } else { Mode::Relay },
             static_nodes: self.static_nodes.clone(),
             listen_addresses: listen_addresses.into_iter().collect(),
             keypair,

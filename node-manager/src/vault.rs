@@ -21,6 +21,7 @@ use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use sha2::{Digest, Sha256};
+use waku_noise_session::time::UnixTime;
 use waku_pairing::identity::Seed;
 use waku_pairing::party::Part;
 use waku_pairing::record::{PairingId, PeerRecord, Tombstone};
@@ -88,6 +89,11 @@ impl Vault {
     /// What the party's keys come from.
     pub fn seed(&self) -> &Seed {
         &self.seed
+    }
+
+    /// When the peer that has been silent for longest was last heard of; `None` when nobody was ever.
+    pub(crate) fn last_heard(&self) -> Option<UnixTime> {
+        self.stored.peers.values().filter_map(|record| record.last_heard).min().map(UnixTime::from_secs)
     }
 
     /// The open database. After a failed write it is opened again, and what may have reached the disk although its

@@ -9,6 +9,8 @@
 //!   receive window that survives loss and reordering, and termination.
 //! * [`manager`]: the sessions of two parties that know each other, through restarts and simultaneous calls.
 //!
+//! Beside them are [letters](letter), for a party that is away and has no session.
+//!
 //! ```
 //! # use waku_noise_session::{handshake::Handshake, handshake_state::Setup, key::KeyPair, message_nametag::MessageNametag};
 //! # use waku_noise_session::{pattern::{Pattern, Role}, payload::PayloadV2, session::{Content, Session}, time::Instant};
@@ -50,6 +52,7 @@ pub mod handshake;
 pub mod handshake_state;
 pub mod kdf;
 pub mod key;
+pub mod letter;
 pub mod manager;
 pub mod message_nametag;
 pub mod padding;

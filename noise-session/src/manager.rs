@@ -37,7 +37,7 @@ use crate::session::{Content, SealError, Sealed, SessionId};
 use crate::time::{Instant, Now};
 use exchange::{Answer, Attempt, Boot, Outcome, open_initiation};
 use initiation::Initiation;
-use pace::{Answers, Calls};
+use pace::{Allowance, Calls};
 use refusal::open_refusal;
 use slots::{Live, Slot, Slots};
 
@@ -75,7 +75,7 @@ pub struct Manager {
     calling: bool,
     calls: Calls,
     attempts: VecDeque<Attempt>,
-    answered: Answers,
+    answered: Allowance,
     answers: VecDeque<Answer>,
     slots: Slots,
     outputs: VecDeque<Output>,
@@ -96,7 +96,7 @@ impl Manager {
             calling: false,
             calls: Calls::new(Self::LONGEST_WAIT),
             attempts: VecDeque::new(),
-            answered: Answers::default(),
+            answered: Allowance::of_answers(),
             answers: VecDeque::new(),
             slots: Slots::default(),
             outputs: VecDeque::new(),
@@ -294,7 +294,7 @@ impl Manager {
         if priority && ours_is_fresh {
             return self.call_again_soon();
         }
-        if self.answered.are_too_many(now.instant) {
+        if self.answered.is_used_up(now.instant) {
             return;
         }
         let Some((answer, second)) = Answer::start(&self.link, rng, &self.boot, initiation, payload) else {
@@ -304,7 +304,7 @@ impl Manager {
             self.attempts.clear();
         }
         self.calls.postpone(now.instant + GLARE_PRIORITY);
-        self.answered.given(now.instant);
+        self.answered.used(now.instant);
         self.stamps.seen = initiation.stamp;
         self.outputs.push_back(Output::Save(self.stamps));
         self.outputs.push_back(Output::Transmit { place: Place::Rendezvous, payload: second });
@@ -369,7 +369,10 @@ impl Manager {
     }
 
     fn handle_transport(&mut self, now: Now, payload: &PayloadV2<'_>) {
-        let Some((session, opened)) = self.slots.open(now.instant, payload) else { return };
+        let Some((session, opened)) = self.slots.open(now.instant, payload) else {
+            let told = |(session, index)| Output::Event(Event::Repeated { session, index });
+            return self.outputs.extend(self.slots.repeated(now.instant, payload).map(told));
+        };
         if let Some(live) = self.slots.take_confirmed_next(session) {
             self.establish(live, Zeroizing::default());
             self.slots.heard(now.instant, session);

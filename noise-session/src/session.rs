@@ -3,16 +3,22 @@
 //! On the wire a message's nametag index is its nonce, so what is lost, reordered or duplicated under way costs
 //! nothing: the nametag says which nonce to decrypt with. The state changes only when a message is authentic.
 //!
+//! A message is opened once. When the very same bytes come again, which is what a sender does whose acknowledgement was
+//! lost, [`OpenError::Repeated`] says which message it was, for the [`MAX_REMEMBERED`] opened last. Anybody who recorded
+//! a message can repeat it too, so a repetition proves nothing about the other party, not even that it is there.
+//!
 //! # Differences from 37
 //! * The id is `HKDF(h)` under a label of its own: taken literally it would equal a nametag secret.
 //! * Termination is accepted only inside the session. `h` can be recomputed by an observer, so a termination in clear
 //!   could be forged.
 
 mod id;
+mod received;
 mod rekey;
 mod window;
 
 pub use id::SessionId;
+pub use received::MAX_REMEMBERED;
 pub use window::{MAX_SKIPPED, SKIPPED_LIFETIME, WINDOW};
 
 use zeroize::Zeroizing;
@@ -23,6 +29,7 @@ use crate::message_nametag::NametagSecret;
 use crate::padding::{PaddingError, pad_from, padded_len, unpad};
 use crate::payload::{HEADER_LEN, PayloadError, PayloadV2, ProtocolId, transport_header};
 use crate::time::Instant;
+use received::Received;
 use rekey::KeyChain;
 use window::ReceiveWindow;
 
@@ -36,6 +43,7 @@ pub struct Session {
     sender: Sender,
     keys: KeyChain,
     window: ReceiveWindow,
+    received: Received,
 }
 
 struct Sender {
@@ -84,6 +92,7 @@ impl Session {
             },
             keys: KeyChain::new(result.receive_key, rekey),
             window: ReceiveWindow::new(result.receive_nametags),
+            received: Received::default(),
         }
     }
 
@@ -121,10 +130,13 @@ impl Session {
     /// # Errors
     /// [`OpenError`]; the session is then as before.
     pub fn open(&mut self, now: Instant, payload: &PayloadV2<'_>) -> Result<Opened, OpenError> {
-        if payload.protocol_id != ProtocolId::AfterHandshake || !payload.handshake_keys.is_empty() {
+        if !is_transport(payload) {
             return Err(OpenError::NotTransport);
         }
-        let index = self.window.index_of(payload.nametag).ok_or(OpenError::UnknownNametag)?;
+        let Some(index) = self.window.index_of(payload.nametag) else {
+            let repeated = self.repeated(payload).map(|index| OpenError::Repeated { index });
+            return Err(repeated.unwrap_or(OpenError::UnknownNametag));
+        };
         let (body, tag) = payload.transport_message.split_last_chunk::<TAG_LEN>().ok_or(DecryptError)?;
         let mut plaintext = Zeroizing::new(body.to_vec());
         let key = self.keys.key_for(index);
@@ -135,13 +147,27 @@ impl Session {
         self.keys.advance(index, key, self.window.lowest_expected());
         let content =
             if self.id.is_termination(&plaintext) { Content::Termination } else { Content::Data(plaintext) };
+        // What told nothing is not worth an acknowledgement.
+        if matches!(&content, Content::Data(plaintext) if !plaintext.is_empty()) {
+            self.received.remember(payload.nametag, index, payload.transport_message);
+        }
         Ok(Opened { index, content })
+    }
+
+    /// The index of a message with something in it that was opened before, when this is the same byte for byte. Nothing
+    /// changes.
+    pub fn repeated(&self, payload: &PayloadV2<'_>) -> Option<u64> {
+        self.received.index_of(payload.nametag, payload.transport_message).filter(|_| is_transport(payload))
     }
 
     /// Whether `nametag` is one this session waits for.
     pub fn expects(&self, payload: &PayloadV2<'_>) -> bool {
         self.window.index_of(payload.nametag).is_some()
     }
+}
+
+fn is_transport(payload: &PayloadV2<'_>) -> bool {
+    payload.protocol_id == ProtocolId::AfterHandshake && payload.handshake_keys.is_empty()
 }
 
 impl Sender {
@@ -189,7 +215,13 @@ pub enum OpenError {
     /// A message of a handshake or of symmetric encryption.
     #[error("not a transport message")]
     NotTransport,
-    /// A duplicate, a message too far ahead or too old, or one for somebody else.
+    /// A message that was opened before, byte for byte: its sender may not know that it came.
+    #[error("the message with index {index} was opened before")]
+    Repeated {
+        /// Its place in the order they sent in.
+        index: u64,
+    },
+    /// An old duplicate, a message too far ahead or too old, or one for somebody else.
     #[error("no message with this nametag is expected")]
     UnknownNametag,
     /// Forged or damaged.

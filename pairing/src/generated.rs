@@ -28,6 +28,9 @@ pub struct Peer {
     /// On the app's side: which code it came from, so that none serves twice.
     #[prost(bytes = "vec", optional, tag = "14")]
     pub code: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Absent in records of before there were letters.
+    #[prost(message, optional, tag = "15")]
+    pub letters: ::core::option::Option<TakenLetters>,
     #[prost(oneof = "peer::Stage", tags = "11, 12, 13")]
     pub stage: ::core::option::Option<peer::Stage>,
 }
@@ -42,6 +45,16 @@ pub mod peer {
         #[prost(message, tag = "13")]
         Confirmed(super::Confirmation),
     }
+}
+/// Letters that were acknowledged.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakenLetters {
+    /// Nanoseconds since the Unix epoch: what was written then or earlier is refused.
+    #[prost(uint64, tag = "1")]
+    pub floor: u64,
+    /// Nanoseconds, big-endian, and 16 random bytes each.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub ids: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stamp {

@@ -6,6 +6,7 @@
 //! 2. The manager calls the app: a K1K1 handshake keyed to what both heard shows that the other holds its key.
 //! 3. The person types six digits from the host into the app ([`sas`]); with a man in the middle they would differ.
 //! 4. From then on the two find each other at a rendezvous that only they can compute, whenever either starts.
+//! 5. And where one is away, the other can leave it a [`letter`] in a store.
 //!
 //! [`party`] is all of that as a sans-I/O core; [`endpoint`] lets it live on a [`channel`] with a [`store`]. The crate
 //! knows no runtime, no files and no clock, and compiles for wasm32.
@@ -30,6 +31,7 @@ mod generated;
 pub mod hello;
 pub mod identity;
 pub mod kdf;
+pub mod letter;
 mod part;
 pub mod party;
 mod profile;

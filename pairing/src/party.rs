@@ -11,6 +11,7 @@ mod data;
 mod event;
 mod exchange;
 mod grave;
+mod letters;
 mod offer;
 mod outbox;
 mod peer;
@@ -24,15 +25,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand_core::CryptoRng;
-use waku_noise_session::manager::SendError;
+use waku_noise_session::manager::{SendError, live_days};
 use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::time::{Instant, Now};
 use waku_proto::ContentTopic;
 
 pub use app::DigitsError;
 pub use attempt::PairError;
-pub use data::{Data, DataError, Sent};
+pub use data::{Data, DataError, Incoming, Sent};
 pub use event::{Event, Failure, Introduction, PeerView, SessionView, StageView, Step};
+pub use letters::{Letter, PostError, Posted};
 pub use offer::OfferError;
 pub use outbox::Output;
 
@@ -138,7 +140,8 @@ impl Party {
         party
     }
 
-    /// A message that came on one of the topics subscribed to; anything may come.
+    /// A message that came on one of the topics subscribed to, or was found in a store on one of those or on
+    /// [`Party::letter_topics`]; anything may come.
     pub fn handle_message(
         &mut self,
         now: Now,
@@ -156,6 +159,7 @@ impl Party {
             Some(Owner::Peer(id)) => self.with_sessions(&mut cx, id, |sessions, cx| {
                 sessions.handle_payload(cx.now, cx.rng, &payload);
             }),
+            Some(Owner::Letters(id, day)) => self.handle_letter(now, id, day, &payload),
             Some(Owner::Grave(id)) => self.refuse(&mut cx, id, &payload),
             None => {}
         }
@@ -284,16 +288,22 @@ impl Party {
             return;
         }
         let mut wanted = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        let live = live_days(now.unix.day());
         let hello = self.code.iter().map(Code::topic).chain(self.attempt.as_ref().map(Attempt::topic));
         wanted.extend(hello.map(|topic| (topic, Owner::Hello)));
         for (id, peer) in &self.peers {
             wanted.extend(peer.hello_topic().map(|topic| (topic, Owner::Hello)));
             wanted.extend(peer.topics(now).map(|topic| (topic, Owner::Peer(*id))));
+            for (day, topic) in peer.letter_topics(now) {
+                let topics = if live.contains(&day) { &mut wanted } else { &mut found };
+                topics.insert(topic, Owner::Letters(*id, day));
+            }
         }
         for (id, grave) in &self.graves {
             wanted.extend(grave.topics(now).map(|topic| (topic, Owner::Grave(*id))));
         }
-        self.topics.replace(now, wanted);
+        self.topics.replace(now, wanted, found);
     }
 }
 

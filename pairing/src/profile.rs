@@ -14,6 +14,8 @@ static PROFILE: Profile = Profile {
     initiation_tag_label: b"snm/1 hs1-tag",
     refusal_label: b"snm/1 refusal",
     refusal_tag_label: b"snm/1 refusal-tag",
+    letter_label: b"snm/1 letter",
+    letter_tag_label: b"snm/1 letter-tag",
 };
 
 /// Our end of a pairing. `None` when the peer's key is of low order.

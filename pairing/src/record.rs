@@ -2,6 +2,7 @@
 //! are never among them.
 
 mod encoding;
+mod letters;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use waku_noise_session::time::UnixTime;
 use zeroize::Zeroizing;
 
 pub use encoding::RecordError;
+pub use letters::TakenLetters;
 
 use crate::hello::{AttemptId, Label};
 use crate::identity::{Fingerprint, IdentityKey};
@@ -73,6 +75,8 @@ pub struct PeerRecord {
     pub stamps: Stamps,
     /// On the app's side: the code it came from, so that none serves twice.
     pub code: Option<CodeName>,
+    /// Its letters that were acknowledged.
+    pub letters: TakenLetters,
     /// How far the pairing has come.
     pub stage: Stage,
 }

@@ -20,6 +20,12 @@ pub(crate) fn rendezvous(root: &PairRoot, day: u64) -> ContentTopic {
     content_topic("r", root.expand::<NAME_LEN>(&info).as_ref())
 }
 
+/// Where a part's letters of a day lie (days since the Unix epoch).
+pub(crate) fn letters(root: &PairRoot, part: u8, day: u64) -> ContentTopic {
+    let info = [&b"snm/1 letters"[..], &[part], &day.to_be_bytes()].concat();
+    content_topic("l", root.expand::<NAME_LEN>(&info).as_ref())
+}
+
 /// Where a session lives (37's ct-id, cut to 16 bytes).
 pub(crate) fn session(session: SessionId) -> ContentTopic {
     content_topic("s", &session.ct_id())

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use node_manager::{Network, Service, ServiceConfig};
+use node_manager::{Mode, Network, Service, ServiceConfig};
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -76,6 +76,7 @@ impl Side {
         let config = ServiceConfig::new(part, name.parse()?, folder);
         let network = Network {
             sharding: Sharding::auto(CLUSTER, SHARDS)?,
+            mode: Mode::Relay,
             static_nodes: vec![relay],
             listen_addresses: Vec::new(),
             keypair: None,

@@ -11,7 +11,7 @@ use waku_pairing::endpoint::Handle as Party;
 use waku_pairing::party::{Event, PeerView, StageView};
 use waku_pairing::record::PairingId;
 
-use super::server::{Body, Server, Service};
+use super::server::{Answers, Body, Server};
 use super::{AppConfig, Forward, Guard, forward};
 use crate::host::pairing_text;
 
@@ -45,7 +45,7 @@ struct Endpoint {
     forward: Forward,
 }
 
-impl Service for Endpoint {
+impl Answers for Endpoint {
     async fn call(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         match self.guard.check(request.headers()) {
             Ok(()) => self.forward.request(self.pairing, request).await,

@@ -21,6 +21,7 @@ use waku_tunnel::request::{self, Code, Header, Key, MAX_WHOLE, Pace, Reason, TIM
 
 use super::guard::Denied;
 use super::history;
+use super::inbox::Inbox;
 use super::server::{Body, whole};
 use crate::host::{HISTORY_TYPE, SUBSCRIBE};
 use crate::tunnels::{AskError, Asked, Exchange, Tunnels};
@@ -35,6 +36,8 @@ const REASON: HeaderName = HeaderName::from_static("x-node-manager-reason");
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The least time between two messages of a subscription.
 const PACE: Pace = Pace { min_interval_ms: 1000, coalesce: true };
+/// What a host told of while this side was away: answered here, whether or not the host can be reached.
+const TOLD: &str = "/node-manager/v1/told";
 /// The pause before a request is sent again to a host that was restarted meanwhile.
 const AGAIN: Duration = Duration::from_millis(200);
 /// The longest day of figures, encoded.
@@ -44,6 +47,7 @@ const MAX_HISTORY: usize = 1024 * 1024;
 #[derive(Clone)]
 pub struct Forward {
     tunnels: Tunnels,
+    inbox: Inbox,
 }
 
 /// The answer to a request that the guard refused.
@@ -66,6 +70,12 @@ fn problem(status: u16, reason: Option<&'static str>, message: &str) -> Response
     response
 }
 
+fn json_body(json: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(whole(json.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// A request's body, as far as it was read.
 enum Gathered {
     Whole(Bytes),
@@ -75,9 +85,9 @@ enum Gathered {
 }
 
 impl Forward {
-    /// Over these tunnels.
-    pub fn new(tunnels: Tunnels) -> Self {
-        Self { tunnels }
+    /// Over these tunnels, with what hosts told of while this side was away.
+    pub(super) fn new(tunnels: Tunnels, inbox: Inbox) -> Self {
+        Self { tunnels, inbox }
     }
 
     /// Makes a request as its sender wrote it.
@@ -94,6 +104,9 @@ impl Forward {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let (parts, body) = request.into_parts();
+        if parts.method == Method::GET && target == TOLD {
+            return json_body(&json!({ "alerts": self.inbox.of(pairing) }));
+        }
         let wants_events = parts
             .headers
             .get(ACCEPT)
@@ -263,11 +276,7 @@ async fn respond(exchange: Exchange) -> Response<Body> {
             Err(reason) => return failed(&reason.into()),
         };
         return match history::to_json(&read) {
-            Ok(json) => {
-                let mut response = Response::new(whole(json.to_string()));
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response
-            }
+            Ok(json) => json_body(&json),
             Err(error) => {
                 problem(502, Some("bad-body"), &format!("the host's figures cannot be read: {error}"))
             }

@@ -38,7 +38,7 @@ pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// What answers requests.
-pub trait Service: Send + Sync + 'static {
+pub trait Answers: Send + Sync + 'static {
     /// Answers one.
     fn call(self: Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
@@ -55,7 +55,7 @@ impl Server {
     ///
     /// # Errors
     /// When the port cannot be listened on.
-    pub async fn start<S: Service>(port: u16, service: impl FnOnce(SocketAddr) -> S) -> io::Result<Self> {
+    pub async fn start<S: Answers>(port: u16, service: impl FnOnce(SocketAddr) -> S) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(accept(listener, Arc::new(service(address))));
@@ -74,7 +74,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept<S: Service>(listener: TcpListener, service: Arc<S>) {
+async fn accept<S: Answers>(listener: TcpListener, service: Arc<S>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -98,7 +98,7 @@ async fn accept<S: Service>(listener: TcpListener, service: Arc<S>) {
     }
 }
 
-async fn serve<S: Service>(stream: TcpStream, service: Arc<S>) -> hyper::Result<()> {
+async fn serve<S: Answers>(stream: TcpStream, service: Arc<S>) -> hyper::Result<()> {
     // What is late is late by a Waku round trip anyway.
     _ = stream.set_nodelay(true);
     let answer = service_fn(move |request| {

@@ -58,9 +58,8 @@ impl Asking {
             }
             None => {
                 let service = Service::start(&config, args.network.network()?).await?;
-                let tunnels = service.tunnels().expect("a started service is on the network").clone();
                 let app_config = AppConfig { token, ports: Vec::new() };
-                let app = App::start(app_config, service.party().clone(), tunnels);
+                let app = App::start(app_config, &service).await?;
                 let mut endpoints = app.endpoints();
                 _ = endpoints.wait_for(|endpoints| !endpoints.is_empty()).await;
                 (Access::Local(Box::new(Room::of_app(service, endpoints))), Some(app))

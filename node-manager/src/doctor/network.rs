@@ -9,6 +9,7 @@ use waku::{Config, Keypair, Node, PeerList};
 
 use super::report::Finding;
 use crate::Network;
+use crate::channel::Mode;
 
 /// How long nodes are waited for when the service does not run.
 const REACH: Duration = Duration::from_secs(10);
@@ -26,8 +27,10 @@ const SERVED: [(&str, &[&str]); 4] = [
 ];
 
 /// How it stands with the network.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reached {
+    /// Whether this side relays.
+    mode: Mode,
     /// Connected nodes.
     connected: usize,
     /// Of those that were named and are not connected: where, and why.
@@ -36,8 +39,8 @@ pub(super) struct Reached {
     served: Vec<&'static str>,
 }
 
-impl From<&PeerList> for Reached {
-    fn from(peers: &PeerList) -> Self {
+impl Reached {
+    pub(super) fn new(peers: &PeerList, mode: Mode) -> Self {
         let missing = peers.static_peers.iter().filter(|peer| peer.state != StaticPeerState::Connected);
         let missing = missing.map(|peer| {
             let gone = peer.peer_id.and_then(|peer_id| peers.last_disconnection(peer_id));
@@ -49,7 +52,7 @@ impl From<&PeerList> for Reached {
             spoken.any(|spoken| protocols.contains(&spoken.as_str()))
         };
         let served = SERVED.into_iter().filter(|(_, protocols)| speaks(protocols)).map(|(name, _)| name);
-        Self { connected: peers.connected.len(), missing: missing.collect(), served: served.collect() }
+        Self { mode, connected: peers.connected.len(), missing: missing.collect(), served: served.collect() }
     }
 }
 
@@ -59,6 +62,7 @@ impl From<&PeerList> for Reached {
 /// When no node can be started.
 pub(super) async fn reach(network: Network) -> Result<Reached, String> {
     let mut config = Config::new(Keypair::generate(), network.sharding);
+    config.relay = network.mode == Mode::Relay;
     config.static_peers = network.static_nodes;
     let node = Node::spawn(config).await.map_err(|error| error.to_string())?;
     let mut peers = node.peers().watch();
@@ -68,7 +72,7 @@ pub(super) async fn reach(network: Network) -> Result<Reached, String> {
     };
     // Those that did not come in time are told of as they are.
     _ = timeout(REACH, peers.wait_for(is_there)).await;
-    let reached = Reached::from(&*peers.borrow());
+    let reached = Reached::new(&peers.borrow(), network.mode);
     node.shutdown().await;
     Ok(reached)
 }
@@ -93,12 +97,23 @@ pub(super) fn check(reached: Option<&Result<Reached, String>>) -> Vec<Finding> {
     if reached.connected == 0 {
         let fix = "see that this host may dial out, and that the nodes given as --staticnode run";
         findings.push(Finding::failed(check, "connected to no Waku node", fix));
-    } else if serves("relay") || serves("filter") && serves("lightpush") {
-        findings.push(Finding::ok(check, seen));
     } else {
-        let fix =
-            "name a node of the same cluster that relays, or serves filter and lightpush, as --staticnode";
-        findings.push(Finding::failed(check, seen, fix));
+        let (is_carried, fix) = match reached.mode {
+            Mode::Relay => (serves("relay"), "name a node of the same cluster that relays as --staticnode"),
+            Mode::Light => (
+                serves("filter") && serves("lightpush"),
+                "name a node of the same cluster that serves filter and lightpush as --staticnode",
+            ),
+        };
+        let finding = if is_carried { Finding::ok(check, seen) } else { Finding::failed(check, seen, fix) };
+        findings.push(finding);
+        if !serves("store") {
+            findings.push(Finding::warning(
+                "Waku store",
+                "no connected node keeps messages: alerts do not reach apps that are away",
+                "name a node that serves store (waku-node --store) as --staticnode, too",
+            ));
+        }
     }
     let missing = reached.missing.iter().map(|(address, why)| {
         let fix = "see that it runs there and its port is open, or take it off --staticnode";
@@ -165,18 +180,20 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    fn state(connected: usize, served: &[&'static str]) -> State {
-        let reached = Reached { connected, missing: Vec::new(), served: served.to_vec() };
+    fn state(mode: Mode, connected: usize, served: &[&'static str]) -> State {
+        let reached = Reached { mode, connected, missing: Vec::new(), served: served.to_vec() };
         check(Some(&Ok(reached)))[0].state
     }
 
     #[test]
     fn nodes_have_to_carry_messages_one_way_or_the_other() {
-        assert_eq!(state(1, &["relay"]), State::Ok);
-        assert_eq!(state(1, &["filter", "lightpush"]), State::Ok);
-        assert_eq!(state(1, &["filter", "store"]), State::Failed);
-        assert_eq!(state(1, &[]), State::Failed);
-        assert_eq!(state(0, &[]), State::Failed);
+        let (relay, light) = (Mode::Relay, Mode::Light);
+        assert_eq!(state(relay, 1, &["relay"]), State::Ok);
+        assert_eq!(state(light, 1, &["relay", "filter", "lightpush"]), State::Ok);
+        assert_eq!(state(light, 1, &["relay", "filter", "store"]), State::Failed);
+        assert_eq!(state(relay, 1, &["filter", "lightpush"]), State::Failed);
+        assert_eq!(state(relay, 1, &[]), State::Failed);
+        assert_eq!(state(light, 0, &[]), State::Failed);
         assert_eq!(check(None)[0].state, State::NotChecked);
         assert_eq!(check(Some(&Err("port".to_owned())))[0].state, State::Failed);
     }
@@ -184,12 +201,23 @@ mod tests {
     #[test]
     fn a_node_that_is_not_there_is_named() {
         let missing = vec![("/ip4/203.0.113.7/tcp/60000".to_owned(), "connection refused".to_owned())];
-        let reached = Reached { connected: 1, missing, served: vec!["relay"] };
+        let served = vec!["relay", "store"];
+        let reached = Reached { mode: Mode::Relay, connected: 1, missing, served };
         let findings = check(Some(&Ok(reached.clone())));
         assert_eq!((findings[0].state, findings[1].state), (State::Ok, State::Warning));
         assert!(findings[1].check.contains("203.0.113.7"));
         let alone = check(Some(&Ok(Reached { connected: 0, served: Vec::new(), ..reached })));
         assert_eq!(alone[1].state, State::Failed);
+    }
+
+    #[test]
+    fn without_a_store_alerts_do_not_wait_for_apps() {
+        let findings = |served: &[&'static str]| {
+            let served = served.to_vec();
+            check(Some(&Ok(Reached { mode: Mode::Relay, connected: 1, missing: Vec::new(), served })))
+        };
+        assert_eq!(findings(&["relay", "store"]).len(), 1);
+        assert_eq!(findings(&["relay"])[1].state, State::Warning);
     }
 
     #[test]
@@ -203,7 +231,10 @@ mod tests {
         assert_eq!(state(Spending { sent: 481, ..spending }), State::Warning);
         // It may all be used at once, at first.
         assert_eq!(state(Spending { sent: 100, running_for: minutes(1), ..spending }), State::Ok);
-        assert_eq!(state(Spending { sent: u64::MAX, running_for: Duration::MAX, ..spending }), State::Warning);
+        assert_eq!(
+            state(Spending { sent: u64::MAX, running_for: Duration::MAX, ..spending }),
+            State::Warning
+        );
         assert_eq!(state(Spending { budget: None, ..spending }), State::Ok);
         assert_eq!(state(Spending { budget: None, cluster: 1, ..spending }), State::Warning);
         assert_eq!(budget(None).state, State::NotChecked);

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use waku_gateway::watch::{Alert, Change, History, News, Watch};
+use waku_pairing::endpoint::Handle as Party;
+use waku_pairing::party::{PeerView, StageView};
+use zeroize::Zeroizing;
 
 use super::HostError;
 use crate::kept_file;
@@ -46,16 +49,19 @@ impl Observed {
         Ok(Self { history: watch.history(), raised: watch.raised(), log, path })
     }
 
-    fn note(&mut self, change: &Change) {
+    /// Writes a change down, and returns it as it is told.
+    fn note(&mut self, change: &Change) -> AlertEntry {
         let at = self.history.samples().last().map_or(0, |sample| sample.minute);
         let change = serde_json::to_value(change).expect("an alert makes JSON");
-        self.log.push(AlertEntry { at, change });
+        let entry = AlertEntry { at, change };
+        self.log.push(entry.clone());
         let surplus = self.log.len().saturating_sub(KEPT);
         self.log.drain(..surplus);
         let text = serde_json::to_vec(&self.log).expect("alerts make JSON");
         if let Err(error) = kept_file::replace(&self.path, &text) {
             tracing::warn!(%error, path = %self.path.display(), "the alerts are not kept");
         }
+        entry
     }
 }
 
@@ -63,6 +69,7 @@ impl Observed {
 pub(super) async fn follow(
     mut watch: Watch,
     observed: watch::Sender<Observed>,
+    party: Party,
     mut stopping: watch::Receiver<bool>,
 ) {
     loop {
@@ -70,19 +77,41 @@ pub(super) async fn follow(
             news = watch.news() => {
                 let Some(news) = news else { return };
                 let (history, raised) = (watch.history(), watch.raised());
+                let mut entry = None;
                 observed.send_modify(|observed| {
                     (observed.history, observed.raised) = (history, raised);
                     if let News::Change(change) = &news {
                         log(change);
-                        observed.note(change);
+                        entry = Some(observed.note(change));
                     }
                 });
+                if let Some(entry) = entry {
+                    write_to_all(&party, &entry).await;
+                }
             }
-            _ = stopping.wait_for(|stop| *stop) => break,
+            () = told(&mut stopping) => break,
         }
     }
     if let Err(error) = watch.stop().await {
         tracing::warn!(%error, "the figures of the last minutes are not kept");
+    }
+}
+
+/// Returns when it is to stop.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    // One that has gone without a word has stopped, too.
+    _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Writes to every app, for a store to keep until the app is there.
+async fn write_to_all(party: &Party, entry: &AlertEntry) {
+    let body = serde_json::to_vec(entry).expect("an alert makes JSON");
+    let peers = party.peers().await.unwrap_or_default();
+    let stands = |peer: &&PeerView| matches!(peer.stage, StageView::Confirmed { .. });
+    for peer in peers.iter().filter(stands) {
+        if let Err(error) = party.post(peer.pairing, Zeroizing::new(body.clone())).await {
+            tracing::warn!(name = %peer.name(), %error, "an app was not written to about an alert");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The task that drives the tunnels.
 
+mod transmit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
@@ -10,14 +12,15 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant as Clock, sleep_until};
 use waku_noise_session::session::SessionId;
 use waku_noise_session::time::{Instant, Now, UnixTime};
-use waku_pairing::endpoint::{CommandError, Handle as Party};
-use waku_pairing::party::{self, Data, DataError, PeerView, StageView};
+use waku_pairing::endpoint::Handle as Party;
+use waku_pairing::party::{self, Incoming, PeerView, StageView};
 use waku_pairing::record::PairingId;
 use waku_tunnel::budget::Budget;
-use waku_tunnel::connection::{Config, Connection, Event, PacketId, Transmit};
+use waku_tunnel::connection::{Config, Connection, Event, PacketId};
 use waku_tunnel::request::{Code, Request, Side};
 use waku_tunnel::stream::Handle;
-use zeroize::Zeroizing;
+
+use crate::channel::History;
 
 use super::journal::{Journal, Saved};
 use super::peer::Peer;
@@ -37,9 +40,11 @@ pub(crate) struct Parts {
     /// The party whose sessions carry the tunnels.
     pub(crate) party: Party,
     /// What peers' applications say.
-    pub(crate) data: mpsc::Receiver<Data>,
+    pub(crate) data: mpsc::Receiver<Incoming>,
     /// How many messages there are.
     pub(crate) budget: Budget,
+    /// Where messages that were not acknowledged are looked up.
+    pub(crate) history: History,
     /// Where requests with keys are written down; without one they are refused.
     pub(crate) journal: Option<Journal>,
     /// Who answers the other sides' requests; without anybody they are refused.
@@ -52,8 +57,11 @@ pub(crate) struct Driver {
     epoch: u64,
     party: Party,
     events: broadcast::Receiver<party::Event>,
-    data: mpsc::Receiver<Data>,
+    data: mpsc::Receiver<Incoming>,
     budget: Budget,
+    history: History,
+    /// Messages that are looked up.
+    asked: FuturesUnordered<BoxFuture<'static, Asked>>,
     journal: Option<Journal>,
     saved: mpsc::Receiver<Saved>,
     requested: Option<mpsc::Sender<Requested>>,
@@ -66,18 +74,26 @@ pub(crate) struct Driver {
     started: Clock,
 }
 
+/// Whether a store has a message.
+struct Asked {
+    pairing: PairingId,
+    packet: PacketId,
+    found: bool,
+}
+
 enum Wake {
     Party(Result<party::Event, broadcast::error::RecvError>),
-    Data(Option<Data>),
+    Data(Option<Incoming>),
     Saved(Saved),
     Command(Option<Command>),
     Gone(PairingId, Handle),
+    Asked(Asked),
     Timeout,
 }
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> (Tunnels, Self) {
-        let Parts { side, epoch, party, data, budget, journal, requested } = parts;
+        let Parts { side, epoch, party, data, budget, history, journal, requested } = parts;
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (answers, saved) = mpsc::channel(COMMANDS);
         let journal = journal.map(|journal| journal.answering(answers));
@@ -88,6 +104,8 @@ impl Driver {
             party,
             data,
             budget,
+            history,
+            asked: FuturesUnordered::new(),
             journal,
             saved,
             requested,
@@ -138,6 +156,13 @@ impl Driver {
                     }
                     self.settle(pairing).await;
                 }
+                Wake::Asked(Asked { pairing, packet, found }) => {
+                    let now = self.now();
+                    if let Some(peer) = self.peers.get_mut(&pairing) {
+                        peer.connection.store_answered(now, packet, found);
+                    }
+                    self.settle(pairing).await;
+                }
                 Wake::Timeout => self.time_out().await,
                 Wake::Data(None) | Wake::Command(None) => return,
             }
@@ -152,6 +177,7 @@ impl Driver {
             Some(saved) = self.saved.recv() => Wake::Saved(saved),
             command = self.inbox.recv() => Wake::Command(command),
             Some((pairing, handle)) = self.gone.next() => Wake::Gone(pairing, handle),
+            Some(asked) = self.asked.next() => Wake::Asked(asked),
             () = sleep_until(deadline) => Wake::Timeout,
         }
     }
@@ -256,18 +282,25 @@ impl Driver {
         let journal = &mut self.journal;
         self.peers.entry(pairing).or_insert_with(|| {
             let stored = journal.as_mut().map(|journal| journal.take(pairing)).unwrap_or_default();
-            let config = Config { has_store: false, ..Config::new(side, epoch) };
-            Peer::new(Connection::new(config, now, stored))
+            Peer::new(Connection::new(Config::new(side, epoch), now, stored))
         })
     }
 
-    async fn take(&mut self, data: Data) {
-        let Data { pairing, session, index, plaintext } = data;
+    async fn take(&mut self, incoming: Incoming) {
         let now = self.now();
-        let connection = &mut self.peer(pairing).connection;
-        if let Err(error) = connection.handle_plaintext(now, number(session), index, &plaintext) {
-            tracing::debug!(%pairing, %error, "a message of a peer cannot be read");
-        }
+        let pairing = match incoming {
+            Incoming::Data(data) => {
+                let (session, connection) = (number(data.session), &mut self.peer(data.pairing).connection);
+                if let Err(error) = connection.handle_plaintext(now, session, data.index, &data.plaintext) {
+                    tracing::debug!(pairing = %data.pairing, %error, "a message of a peer cannot be read");
+                }
+                data.pairing
+            }
+            Incoming::Repeated { pairing, session, index } => {
+                self.peer(pairing).connection.handle_repeated(now.instant, number(session), index);
+                pairing
+            }
+        };
         self.settle(pairing).await;
     }
 
@@ -382,70 +415,6 @@ impl Driver {
             Event::Readable(stream) | Event::Writable(stream) => stream,
         };
         self.peer(pairing).go_on(now, stream);
-    }
-
-    async fn transmit(&mut self, pairing: PairingId, transmit: Transmit) {
-        match transmit {
-            Transmit::Send { packet, plaintext, ephemeral } => {
-                self.send(pairing, packet, plaintext, !ephemeral).await;
-            }
-            Transmit::Repeat(packet) => {
-                let sent = self.peers.get(&pairing).and_then(|peer| peer.packets.get(&packet)).cloned();
-                if let Some(sent) = sent {
-                    // Of a session that has ended the party tells by itself.
-                    _ = self.party.resend(pairing, sent).await;
-                }
-            }
-            Transmit::AskStore(packet) => {
-                let now = self.now();
-                if let Some(peer) = self.peers.get_mut(&pairing) {
-                    peer.connection.store_answered(now, packet, false);
-                }
-            }
-            Transmit::Forget(packet) => {
-                if let Some(peer) = self.peers.get_mut(&pairing) {
-                    peer.packets.remove(&packet);
-                }
-            }
-        }
-    }
-
-    async fn send(
-        &mut self,
-        pairing: PairingId,
-        packet: Option<PacketId>,
-        plaintext: Vec<u8>,
-        is_kept: bool,
-    ) {
-        let sent = self.party.send(pairing, Zeroizing::new(plaintext), is_kept).await;
-        let Some(peer) = self.peers.get_mut(&pairing) else { return };
-        match sent {
-            Ok(sent) if peer.session == Some(sent.session) => {
-                if let Some(packet) = packet {
-                    peer.connection.sealed(packet, sent.index);
-                    peer.packets.insert(packet, sent);
-                }
-            }
-            Ok(sent) => {
-                // The party has moved on to another session, and its word of that is on its way.
-                if let Some(packet) = packet {
-                    peer.connection.seal_failed(packet);
-                }
-                peer.session = Some(sent.session);
-                peer.connection.connected(number(sent.session));
-            }
-            Err(error) => {
-                if !matches!(error, CommandError::Refused(DataError::Send(_))) {
-                    tracing::debug!(%pairing, %error, "a message was not sent");
-                }
-                if let Some(packet) = packet {
-                    peer.connection.seal_failed(packet);
-                }
-                // The next session is told of.
-                peer.session = None;
-                peer.connection.disconnected();
-            }
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use waku_noise_session::manager::Stamps;
 use waku_pairing::identity::{Identity, Seed};
 use waku_pairing::reason::Reason;
-use waku_pairing::record::{Confirmation, Stage};
+use waku_pairing::record::{Confirmation, Stage, TakenLetters};
 
 use super::*;
 
@@ -28,6 +28,7 @@ fn record(n: u8) -> PeerRecord {
         last_heard: Some(1_760_000_001),
         stamps: Stamps::default(),
         code: None,
+        letters: TakenLetters::default(),
         stage: Stage::Confirmed(Confirmation { compared: true, at: 1_760_000_000, acknowledged: true }),
     }
 }

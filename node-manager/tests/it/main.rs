@@ -6,11 +6,13 @@
 )]
 
 mod asking;
+mod away;
 mod control;
 mod crashes;
 mod daemons;
 mod doctor;
 mod faults;
+mod light;
 mod pairing;
 mod process;
 mod scene;

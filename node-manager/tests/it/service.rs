@@ -1,6 +1,6 @@
 //! The library: a service in somebody else's process.
 
-use node_manager::{Network, Service, ServiceConfig};
+use node_manager::{Mode, Network, Service, ServiceConfig};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use waku::Sharding;
@@ -14,6 +14,7 @@ async fn a_service_whose_node_has_gone_says_that_it_has_ended() {
     let config = ServiceConfig::new(Part::App, "laptop".parse().unwrap(), directory.path().join("app"));
     let network = Network {
         sharding: Sharding::fixed(0, [0]).unwrap(),
+        mode: Mode::Relay,
         static_nodes: Vec::new(),
         listen_addresses: Vec::new(),
         keypair: None,

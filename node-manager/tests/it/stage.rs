@@ -1,10 +1,12 @@
 //! A relay and the two sides' data directories.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use waku::{Config, Keypair, Node, Sharding};
+use waku::store::archive::MemoryArchive;
+use waku::{Config, FilterConfig, Keypair, LightpushConfig, Node, Sharding, StoreConfig};
 
 use crate::process::{Ended, Process};
 
@@ -16,7 +18,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        Self { relay: relay(0, "/ip4/127.0.0.1/tcp/0").await, directory: TempDir::new().unwrap() }
+        Self::on(relay(0, "/ip4/127.0.0.1/tcp/0").await)
+    }
+
+    /// With another node between the two.
+    pub(crate) fn on(relay: Node) -> Self {
+        Self { relay, directory: TempDir::new().unwrap() }
     }
 
     pub(crate) fn host(&self) -> PathBuf {
@@ -101,6 +108,17 @@ impl Stage {
 pub(crate) async fn relay(cluster: u16, address: &str) -> Node {
     let mut config = Config::new(Keypair::generate(), Sharding::fixed(cluster, [0]).unwrap());
     config.listen_addresses = vec![address.parse().unwrap()];
+    Node::spawn(config).await.unwrap()
+}
+
+/// A node that serves light clients. It hands what it cannot relay to its own clients, as nwaku does.
+pub(crate) async fn service_node(address: &str) -> Node {
+    let mut config = Config::new(Keypair::generate(), Sharding::fixed(0, [0]).unwrap());
+    config.listen_addresses = vec![address.parse().unwrap()];
+    config.filter = Some(FilterConfig::default());
+    config.lightpush = Some(LightpushConfig::default());
+    config.store = Some(StoreConfig::new(Arc::new(MemoryArchive::new(1000, 1 << 20))));
+    config.deliver_unsent = true;
     Node::spawn(config).await.unwrap()
 }
 

@@ -45,7 +45,8 @@ export async function screenshot(page, path) {
 
 /**
  * Pairs with a host. `digits` is given the code as soon as it is shown, has it typed in on the host, and gives back the
- * six digits that the host shows. Ends when the page says that the pairing stands, with the code and the host's name.
+ * six digits that the host shows. Ends when the page says that the pairing stands, with the code, the host's name, and
+ * the pairing's.
  * `timeout` is in milliseconds, for each step. `shown` is called with the name of each step that can be seen.
  */
 export async function pairThroughPage(page, { digits, timeout = 120_000, shown = async () => {} }) {
@@ -68,13 +69,14 @@ export async function pairThroughPage(page, { digits, timeout = 120_000, shown =
   }
   await shown("paired");
   const name = (await result.locator("h2").innerText()).replace(/ is paired$/, "");
-  return { code, name };
+  const href = await result.getByRole("link", { name: `Open ${name}` }).getAttribute("href");
+  return { code, name, pairing: href.split("/").at(-1) };
 }
 
-/** Opens a host from the list, by its name, and waits for its charts. */
-export async function openHost(page, name, { timeout = 120_000 } = {}) {
+/** Opens a host from the list, by its pairing, and waits for its charts. */
+export async function openHost(page, pairing, { timeout = 120_000 } = {}) {
   await goTo(page, "#/");
-  await page.locator("main").getByRole("link", { name, exact: true }).click({ timeout });
+  await page.locator(`main h2 a[href="#/host/${pairing}"]`).click({ timeout });
   await page.locator("[data-chart=peers] .line").waitFor({ timeout, state: "attached" });
 }
 

@@ -23,6 +23,10 @@ pub struct Profile {
     pub refusal_label: &'static [u8],
     /// Label of a refusal's nametag.
     pub refusal_tag_label: &'static [u8],
+    /// Label of the keys that seal [letters](crate::letter).
+    pub letter_label: &'static [u8],
+    /// Label of a letter's nametag.
+    pub letter_tag_label: &'static [u8],
 }
 
 /// A 32-byte secret that only the two parties of a pairing can compute. Zeroized on drop and never printed.

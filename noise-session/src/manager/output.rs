@@ -59,6 +59,16 @@ pub enum Event {
         /// What it says.
         plaintext: Zeroizing<Vec<u8>>,
     },
+    /// A message that was received before came again byte for byte, on the current session or its predecessor. Whoever
+    /// sent it may not know that it came, so acknowledge it again. A stranger who recorded it can repeat it too: that
+    /// does no harm, as long as what follows is bounded. Of each session 16 are told at once and ten a second in the
+    /// long run.
+    Repeated {
+        /// On which session.
+        session: SessionId,
+        /// Its place in the order they sent in.
+        index: u64,
+    },
     /// There is no session to send on any more.
     Closed(CloseReason),
     /// The other party no longer knows this pairing.

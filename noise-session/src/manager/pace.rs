@@ -1,4 +1,4 @@
-//! When a manager calls, and how many calls it answers.
+//! When a manager calls, and how often it does what others bring about.
 
 use std::time::Duration;
 
@@ -8,9 +8,6 @@ use crate::time::Instant;
 
 /// The wait after the first call; it doubles after each.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
-/// An answer costs a write and a publish: in the long run one is given in this time, in a burst so many.
-const ANSWER_INTERVAL: Duration = Duration::from_millis(500);
-const ANSWER_BURST: u32 = 4;
 
 /// When the next call is due.
 pub(super) struct Calls {
@@ -72,19 +69,35 @@ impl Calls {
     }
 }
 
-/// How many answers may be given.
-#[derive(Default)]
-pub(super) struct Answers {
-    /// When the answers given so far would have been given, had each waited its turn.
+/// How often something may be done that others can bring about.
+pub(super) struct Allowance {
+    interval: Duration,
+    burst: u32,
+    /// When what was done so far would have been done, had each waited its turn.
     until: Instant,
 }
 
-impl Answers {
-    pub(super) fn are_too_many(&self, now: Instant) -> bool {
-        self.until > now + ANSWER_INTERVAL * (ANSWER_BURST - 1)
+impl Allowance {
+    /// In the long run once in `interval`, in a burst so many.
+    pub(super) fn new(interval: Duration, burst: u32) -> Self {
+        Self { interval, burst, until: Instant::default() }
     }
 
-    pub(super) fn given(&mut self, now: Instant) {
-        self.until = self.until.max(now) + ANSWER_INTERVAL;
+    /// Answers to calls: each costs a write and a publish.
+    pub(super) fn of_answers() -> Self {
+        Self::new(Duration::from_millis(500), 4)
+    }
+
+    /// Repetitions that are told. An acknowledgement says all that came, so one told is nearly as good as a hundred.
+    pub(super) fn of_repetitions() -> Self {
+        Self::new(Duration::from_millis(100), 16)
+    }
+
+    pub(super) fn is_used_up(&self, now: Instant) -> bool {
+        self.until > now + self.interval * (self.burst - 1)
+    }
+
+    pub(super) fn used(&mut self, now: Instant) {
+        self.until = self.until.max(now) + self.interval;
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::exchange::Outcome;
 use super::initiation::Stamp;
 use super::link::Link;
+use super::pace::Allowance;
 use crate::key::PublicKey;
 use crate::pattern::Role;
 use crate::payload::PayloadV2;
@@ -42,6 +43,7 @@ pub(super) struct Live {
     confirmed: Instant,
     /// When we said the first thing that wants an answer and has not been followed by anything of theirs.
     unanswered: Option<Instant>,
+    repetitions: Allowance,
 }
 
 impl Live {
@@ -58,6 +60,7 @@ impl Live {
             third,
             confirmed: now,
             unanswered: None,
+            repetitions: Allowance::of_repetitions(),
         }
     }
 
@@ -160,6 +163,21 @@ impl Slots {
         let session = live.session.id();
         self.heard(now, session);
         Some((session, opened))
+    }
+
+    /// The session and index of a message that was received before, when it is time to tell of it. It is no sign of
+    /// life: anybody can repeat it.
+    pub(super) fn repeated(&mut self, now: Instant, payload: &PayloadV2<'_>) -> Option<(SessionId, u64)> {
+        let places = [&mut self.current, &mut self.previous];
+        let (live, index) = places
+            .into_iter()
+            .flatten()
+            .find_map(|live| live.session.repeated(payload).map(|index| (live, index)))?;
+        if live.repetitions.is_used_up(now) {
+            return None;
+        }
+        live.repetitions.used(now);
+        Some((live.session.id(), index))
     }
 
     /// Something authentic came on a session: if it is the current one, the previous one's days are counted.

@@ -3,6 +3,7 @@
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use waku_noise_session::key::{KeyPair, PublicKey};
+use waku_noise_session::letter;
 use waku_noise_session::manager::{
     Event, Link, Manager, Output, PairRoot, Place, Profile, Stamp, Stamps, refuse,
 };
@@ -20,6 +21,8 @@ static PROFILE: Profile = Profile {
     initiation_tag_label: b"snm/1 hs1-tag",
     refusal_label: b"snm/1 refusal",
     refusal_tag_label: b"snm/1 refusal-tag",
+    letter_label: b"snm/1 letter",
+    letter_tag_label: b"snm/1 letter-tag",
 };
 
 #[derive(Deserialize)]
@@ -28,6 +31,7 @@ struct Golden {
     unix_seconds: u64,
     initiation: InitiationVector,
     refusal: RefusalVector,
+    letter: LetterVector,
     session: SessionVector,
 }
 
@@ -45,6 +49,16 @@ struct RefusalVector {
     local_part: u8,
     reason: u8,
     nonce: Hex,
+    payload: Hex,
+}
+
+#[derive(Deserialize)]
+struct LetterVector {
+    part: u8,
+    day: u64,
+    ephemeral: Hex,
+    nonce: Hex,
+    plaintext: Hex,
     payload: Hex,
 }
 
@@ -137,6 +151,19 @@ fn the_independent_implementations_refusal_is_understood() {
     caller.handle_payload(golden.now(), &mut FixedRng::unused(), &refusal);
     let reason = golden.refusal.reason;
     assert_eq!(caller.poll_output(), Some(Output::Event(Event::Refused { reason })));
+}
+
+#[test]
+fn a_letter_equals_the_independent_implementations() {
+    let golden = golden();
+    let [writer, reader] = golden.links();
+    let LetterVector { part, day, ephemeral, nonce, plaintext, payload } = &golden.letter;
+    assert_eq!(writer.local_part, *part);
+    let mut chance = FixedRng::new(&[&ephemeral.0[..], &nonce.0].concat());
+    let sealed = letter::seal(&writer, &mut chance, *day, &plaintext.0).unwrap();
+    assert_eq!(HEXLOWER.encode(&sealed), HEXLOWER.encode(&payload.0));
+    let opened = letter::open(&reader, *day, &PayloadV2::decode(&payload.0).unwrap());
+    assert_eq!(*opened.unwrap(), plaintext.0);
 }
 
 #[test]

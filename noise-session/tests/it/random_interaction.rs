@@ -38,6 +38,8 @@ struct Side {
     saved: Stamps,
     /// What this side has received, by session and index.
     received: HashMap<(SessionId, u64), Vec<u8>>,
+    /// How many repetitions this side told of.
+    repeated: usize,
     sessions: HashSet<SessionId>,
     /// How far the clock is fast.
     clock: Duration,
@@ -70,6 +72,7 @@ impl Run {
             manager: Manager::new(link, Stamps::default(), [0; 16]),
             saved: Stamps::default(),
             received: HashMap::new(),
+            repeated: 0,
             sessions: HashSet::new(),
             clock: Duration::ZERO,
         });
@@ -173,6 +176,11 @@ impl Run {
                 if *plaintext != ANSWER {
                     self.say(side, &ANSWER, false);
                 }
+            }
+            Event::Repeated { session, index } => {
+                let before = self.sides[side].received.contains_key(&(session, index));
+                assert!(before, "seed {}: repeated what was not received", self.seed);
+                self.sides[side].repeated += 1;
             }
             _ => {}
         }
@@ -292,7 +300,9 @@ impl Run {
             self.replay(|run| &run.delivered);
             let before = [side, 1 - side].map(|side| self.sides[side].received.len());
             assert!(self.send(side));
+            let sent = self.said.last().cloned().unwrap();
             self.advance(Duration::from_secs(8));
+            self.assert_repetition_is_told(sent);
             let after = [side, 1 - side].map(|side| self.sides[side].received.len());
             assert_eq!(
                 after,
@@ -301,6 +311,14 @@ impl Run {
                 self.seed
             );
         }
+    }
+
+    /// A message that was received comes once more, and its receiver says so.
+    fn assert_repetition_is_told(&mut self, (to, payload): (usize, Vec<u8>)) {
+        let told = self.sides[to].repeated;
+        self.fly(Duration::ZERO, to, payload);
+        self.advance(Duration::from_secs(1));
+        assert_eq!(self.sides[to].repeated, told + 1, "seed {}: a repetition was not told", self.seed);
     }
 }
 

@@ -11,8 +11,8 @@ use waku_noise_session::message_nametag::MessageNametag;
 use waku_noise_session::pattern::{Pattern, Role};
 use waku_noise_session::payload::{PayloadV2, ProtocolId};
 use waku_noise_session::session::{
-    Content, MAX_PLAINTEXT, MAX_SKIPPED, OpenError, Opened, SKIPPED_LIFETIME, SealError, Sealed, Session,
-    WINDOW,
+    Content, MAX_PLAINTEXT, MAX_REMEMBERED, MAX_SKIPPED, OpenError, Opened, SKIPPED_LIFETIME, SealError,
+    Sealed, Session, WINDOW,
 };
 use waku_noise_session::time::Instant;
 
@@ -66,15 +66,56 @@ fn opens_messages_in_reverse_order() {
 }
 
 #[test]
-fn a_duplicate_is_refused_however_late() {
+fn a_duplicate_is_refused_however_late_and_told_for_a_while() {
     let [mut a, mut b] = pair(true);
-    let messages = seal_many(&mut a, 2000);
+    let messages = seal_many(&mut a, 2500);
     for sealed in &messages {
         assert_opens(&mut b, sealed);
     }
-    for sealed in &messages {
+    let (old, remembered) = messages.split_at(messages.len() - MAX_REMEMBERED);
+    for sealed in old {
         assert_eq!(open(&mut b, sealed), Err(OpenError::UnknownNametag));
     }
+    for sealed in remembered {
+        assert_eq!(open(&mut b, sealed), Err(OpenError::Repeated { index: sealed.index }));
+    }
+}
+
+#[test]
+fn a_message_that_was_not_opened_yet_is_no_repetition() {
+    let [mut a, mut b] = pair(true);
+    let messages = seal_many(&mut a, 3);
+    let repeated = |session: &Session| -> Vec<_> {
+        let payloads = messages.iter().map(|sealed| PayloadV2::decode(&sealed.payload).unwrap());
+        payloads.map(|payload| session.repeated(&payload)).collect()
+    };
+    assert_eq!(repeated(&b), [None, None, None]);
+    assert_opens(&mut b, &messages[1]);
+    assert_eq!(repeated(&b), [None, Some(1), None]);
+}
+
+#[test]
+fn only_the_very_same_bytes_are_a_repetition() {
+    let [mut a, mut b] = pair(true);
+    let sealed = a.seal(b"word").unwrap();
+    assert!(open(&mut b, &sealed).is_ok());
+    for at in 26..sealed.payload.len() {
+        let mut changed = sealed.clone();
+        changed.payload[at] ^= 1;
+        assert_eq!(open(&mut b, &changed), Err(OpenError::UnknownNametag), "byte {at}");
+    }
+    let mut other_kind = PayloadV2::decode(&sealed.payload).unwrap();
+    other_kind.protocol_id = ProtocolId::ChaChaPoly;
+    assert_eq!(b.repeated(&other_kind), None);
+    assert_eq!(open(&mut b, &sealed), Err(OpenError::Repeated { index: 0 }));
+}
+
+#[test]
+fn the_repetition_of_an_empty_message_is_not_told() {
+    let [mut a, mut b] = pair(true);
+    let sealed = a.seal(b"").unwrap();
+    assert!(open(&mut b, &sealed).is_ok());
+    assert_eq!(open(&mut b, &sealed), Err(OpenError::UnknownNametag));
 }
 
 #[test]

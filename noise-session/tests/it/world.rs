@@ -21,6 +21,8 @@ pub(crate) static PROFILE: Profile = Profile {
     initiation_tag_label: b"test initiation tag",
     refusal_label: b"test refusal",
     refusal_tag_label: b"test refusal tag",
+    letter_label: b"test letter",
+    letter_tag_label: b"test letter tag",
 };
 
 pub(crate) const START: Duration = Duration::from_secs(1_760_000_000);
@@ -175,6 +177,17 @@ impl World {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The repetitions that a side has told of since the last time.
+    pub(crate) fn repeated(&mut self, side: usize) -> Vec<(SessionId, u64)> {
+        let repetition = |event: &Event| match event {
+            Event::Repeated { session, index } => Some((*session, *index)),
+            _ => None,
+        };
+        let told = self.sides[side].events.iter().filter_map(repetition).collect();
+        self.sides[side].events.retain(|event| repetition(event).is_none());
+        told
     }
 
     pub(crate) fn assert_talks(&mut self) {

@@ -13,7 +13,7 @@ use waku_proto::WakuMessage;
 
 use super::handle::{Command, CommandError, PartyCommand, Reply};
 use crate::channel::{Channel, ChannelEvent};
-use crate::party::{Data, Event, Output, Party, PeerView, PingError};
+use crate::party::{Event, Incoming, Letter, Output, Party, PeerView, PingError};
 use crate::record::PairingId;
 use crate::store::PeerStore;
 
@@ -31,11 +31,42 @@ pub struct Driver<C, S> {
     commands: mpsc::Receiver<Command>,
     events: broadcast::Sender<Event>,
     pings: Vec<WaitingPing>,
-    /// Where what peers' applications say goes, if anybody wants it.
-    data: Option<mpsc::Sender<Data>>,
-    data_dropped: Arc<AtomicU64>,
+    /// Where what peers' applications say goes, if anybody wants it, and where their letters go.
+    data: Readers<Incoming>,
+    letters: Readers<Letter>,
     /// Whether the network comes before the clock at the next wake: each in turn, so that neither starves the other.
     network_first: bool,
+}
+
+/// A bounded way to whoever reads, if anybody does.
+struct Readers<T> {
+    sender: Option<mpsc::Sender<T>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl<T> Default for Readers<T> {
+    fn default() -> Self {
+        Self { sender: None, dropped: Arc::default() }
+    }
+}
+
+impl<T> Readers<T> {
+    /// Opens a new way in the place of the old one.
+    fn open(&mut self, capacity: usize) -> (mpsc::Receiver<T>, Arc<AtomicU64>) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        self.sender = Some(sender);
+        (receiver, Arc::clone(&self.dropped))
+    }
+
+    /// Whether it went through.
+    fn hand_on(&self, item: T) -> bool {
+        let Some(sender) = &self.sender else { return false };
+        let went = sender.try_send(item).is_ok();
+        if !went {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        went
+    }
 }
 
 struct WaitingPing {
@@ -69,18 +100,23 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
             commands,
             events,
             pings: Vec::new(),
-            data: None,
-            data_dropped: Arc::default(),
+            data: Readers::default(),
+            letters: Readers::default(),
             network_first: false,
         }
     }
 
-    /// What the applications of peers say from now on, and how much of it was dropped because `capacity` messages were
-    /// waiting for the reader.
-    pub fn data(&mut self, capacity: usize) -> (mpsc::Receiver<Data>, Arc<AtomicU64>) {
-        let (sender, receiver) = mpsc::channel(capacity);
-        self.data = Some(sender);
-        (receiver, Arc::clone(&self.data_dropped))
+    /// What the applications of peers say in sessions from now on, and how much of it was dropped because `capacity`
+    /// messages were waiting for the reader.
+    pub fn data(&mut self, capacity: usize) -> (mpsc::Receiver<Incoming>, Arc<AtomicU64>) {
+        self.data.open(capacity)
+    }
+
+    /// The letters of peers from now on, and how many were dropped because `capacity` were waiting for the reader.
+    /// Those that were dropped, and those that come while there is no reader, are handed on when they come again; those
+    /// that are not [acknowledged](super::Handle::acknowledge) too, in another process.
+    pub fn letters(&mut self, capacity: usize) -> (mpsc::Receiver<Letter>, Arc<AtomicU64>) {
+        self.letters.open(capacity)
     }
 
     /// Runs until the party is closed or all its handles are dropped.
@@ -180,6 +216,26 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
                 let result = party.resend(now, pairing, &sent);
                 self.answer(reply, &[], result);
             }
+            PartyCommand::Post(pairing, body, reply) => {
+                let result = party.post(now, rng, pairing, &body);
+                self.answer(reply, &[], result);
+            }
+            PartyCommand::Repost(pairing, posted, reply) => {
+                let result = party.repost(pairing, &posted);
+                self.answer(reply, &[], result);
+            }
+            PartyCommand::Acknowledge(pairing, id, reply) => {
+                let result = party.acknowledge(now, pairing, id);
+                self.answer(reply, &[pairing], result);
+            }
+            PartyCommand::LetterTopics(since, reply) => {
+                let topics = party.letter_topics(now, since);
+                self.answer(reply, &[], Ok(topics));
+            }
+            PartyCommand::HandIn(message, reply) => {
+                self.handle_message(&message);
+                self.answer(reply, &[], Ok(()));
+            }
             PartyCommand::Peers(reply) => {
                 let peers = party.peers(now).collect();
                 self.answer(reply, &[], Ok(peers));
@@ -233,19 +289,18 @@ impl<C: Channel, S: PeerStore> Driver<C, S> {
                     let message = WakuMessage::new(&topic, payload, timestamp).with_version(NOISE_VERSION);
                     self.channel.publish(if is_kept { message } else { message.with_ephemeral() });
                 }
-                Output::Data(data) => self.hand_on(data),
+                // What has no reader, or one that is behind, is lost like a message on its way.
+                Output::Incoming(incoming) => _ = self.data.hand_on(incoming),
+                Output::Letter(letter) => {
+                    let (pairing, id) = (letter.pairing, letter.id);
+                    if !self.letters.hand_on(letter) {
+                        self.party.handle_letter_dropped(pairing, id);
+                    }
+                }
                 Output::Event(event) => self.tell(event),
             }
         }
         failed
-    }
-
-    /// What has no reader, or one that is behind, is lost like a message on its way.
-    fn hand_on(&mut self, data: Data) {
-        let Some(readers) = &self.data else { return };
-        if readers.try_send(data).is_err() {
-            self.data_dropped.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     fn tell(&mut self, event: Event) {

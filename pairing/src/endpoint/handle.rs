@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
+use waku_noise_session::time::UnixTime;
+use waku_proto::{ContentTopic, WakuMessage};
 use zeroize::Zeroizing;
 
 use crate::hello::Label;
 use crate::kdf::CodeKeys;
+use crate::letter::LetterId;
 use crate::party::{
-    DataError, DigitsError, Event, OfferError, PairError, PeerView, PingError, Sent, Terms, UnknownPeer,
+    DataError, DigitsError, Event, OfferError, PairError, PeerView, PingError, PostError, Posted, Sent,
+    Terms, UnknownPeer,
 };
 use crate::record::PairingId;
 use crate::sas::Sas;
@@ -43,6 +47,11 @@ pub(super) enum PartyCommand {
     Ping(PairingId, Reply<Duration, PingError>),
     Send(PairingId, Zeroizing<Vec<u8>>, bool, Reply<Sent, DataError>),
     Resend(PairingId, Sent, Reply<(), DataError>),
+    Post(PairingId, Zeroizing<Vec<u8>>, Reply<Posted, PostError>),
+    Repost(PairingId, Posted, Reply<(), PostError>),
+    Acknowledge(PairingId, LetterId, Reply<(), UnknownPeer>),
+    LetterTopics(UnixTime, Reply<Vec<(PairingId, ContentTopic)>, Never>),
+    HandIn(WakuMessage, Reply<(), Never>),
     Peers(Reply<Vec<PeerView>, Never>),
 }
 
@@ -143,6 +152,62 @@ impl Handle {
     /// [`DataError`], or the driver has ended.
     pub async fn resend(&self, pairing: PairingId, sent: Sent) -> Result<(), CommandError<DataError>> {
         self.ask(|reply| PartyCommand::Resend(pairing, sent, reply)).await
+    }
+
+    /// Writes a letter to a peer's application, for a store to keep until the peer is there: at most
+    /// [`MAX_BODY`](crate::letter::MAX_BODY) bytes. No session is needed. What peers write comes out of
+    /// [`Driver::letters`](super::Driver::letters).
+    ///
+    /// # Errors
+    /// [`PostError`], or the driver has ended.
+    pub async fn post(
+        &self,
+        pairing: PairingId,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<Posted, CommandError<PostError>> {
+        self.ask(|reply| PartyCommand::Post(pairing, body, reply)).await
+    }
+
+    /// Publishes a letter once more, for a store that may have missed it. The peer does not take it for another.
+    ///
+    /// # Errors
+    /// [`PostError`], or the driver has ended.
+    pub async fn repost(&self, pairing: PairingId, posted: Posted) -> Result<(), CommandError<PostError>> {
+        self.ask(|reply| PartyCommand::Repost(pairing, posted, reply)).await
+    }
+
+    /// The application has acted on a letter. When this returns without an error that is on disk, and the letter is not
+    /// handed on again.
+    ///
+    /// # Errors
+    /// [`UnknownPeer`], or it could not be written to the store, or the driver has ended.
+    pub async fn acknowledge(
+        &self,
+        pairing: PairingId,
+        id: LetterId,
+    ) -> Result<(), CommandError<UnknownPeer>> {
+        self.ask(|reply| PartyCommand::Acknowledge(pairing, id, reply)).await
+    }
+
+    /// The topics on which a store may have letters that were written since the party was last there, at most a week
+    /// back. What it has goes to [`Handle::hand_in`].
+    ///
+    /// # Errors
+    /// When the driver has ended.
+    pub async fn letter_topics(
+        &self,
+        since: UnixTime,
+    ) -> Result<Vec<(PairingId, ContentTopic)>, CommandError<Never>> {
+        self.ask(|reply| PartyCommand::LetterTopics(since, reply)).await
+    }
+
+    /// Gives the party a message that did not come over its channel: one that a store had kept. Anything may be handed
+    /// in, as often as need be.
+    ///
+    /// # Errors
+    /// When the driver has ended.
+    pub async fn hand_in(&self, message: WakuMessage) -> Result<(), CommandError<Never>> {
+        self.ask(|reply| PartyCommand::HandIn(message, reply)).await
     }
 
     /// Everybody the party knows.

@@ -14,6 +14,25 @@ use zeroize::Zeroizing;
 use super::{Context, Output, Party, UnknownPeer};
 use crate::record::PairingId;
 
+/// What comes in the sessions with a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// A message.
+    Data(Data),
+    /// A message came again, byte for byte, on the current session or its predecessor: the peer may not know that it
+    /// came, so acknowledge it again. It may have come before the pairing stood; then there was no [`Data`] for it, and
+    /// there is nothing to acknowledge. A stranger who recorded the message can repeat it too, so at most 16 at once and
+    /// ten a second are told of a session.
+    Repeated {
+        /// Who sent it.
+        pairing: PairingId,
+        /// In which session.
+        session: SessionId,
+        /// Its place in the order of what the peer sent in this session.
+        index: u64,
+    },
+}
+
 /// A message of a peer whose pairing stands. Those of the parties themselves, pings for example, are among them: their
 /// places in the order count too.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,7 +123,16 @@ impl Party {
         let stands = self.peers.get(&pairing).is_some_and(|peer| peer.record.is_confirmed());
         if stands {
             let data = Data { pairing, session, index, plaintext: plaintext.clone() };
-            self.outbox.after(pairing, Output::Data(data));
+            self.outbox.after(pairing, Output::Incoming(Incoming::Data(data)));
+        }
+    }
+
+    /// Hands on that a peer may not know what came.
+    pub(super) fn handle_repeated(&mut self, pairing: PairingId, session: SessionId, index: u64) {
+        let stands = self.peers.get(&pairing).is_some_and(|peer| peer.record.is_confirmed());
+        if stands {
+            let repeated = Incoming::Repeated { pairing, session, index };
+            self.outbox.after(pairing, Output::Incoming(repeated));
         }
     }
 }

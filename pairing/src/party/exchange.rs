@@ -11,7 +11,7 @@ use super::{Context, Part, Party};
 use crate::hello::{self, AttemptId, Hello, Kind};
 use crate::kdf::CodeKeys;
 use crate::reason::Reason;
-use crate::record::{Exchange, PairingId, PeerRecord, Stage};
+use crate::record::{Exchange, PairingId, PeerRecord, Stage, TakenLetters};
 use crate::sas::Sas;
 use crate::topic;
 
@@ -104,6 +104,7 @@ impl PeerRecord {
             last_heard: None,
             stamps: Stamps::default(),
             code: None,
+            letters: TakenLetters::default(),
             stage,
         }
     }

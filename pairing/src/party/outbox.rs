@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use waku_proto::ContentTopic;
 
-use super::data::Data;
+use super::data::Incoming;
 use super::event::Event;
+use super::letters::Letter;
 use crate::record::PairingId;
 use crate::store::{Change, Stored};
 
@@ -27,8 +28,11 @@ pub enum Output {
         /// Whether stores are to keep it; ephemeral otherwise.
         is_kept: bool,
     },
-    /// What a peer's application says, for this side's.
-    Data(Data),
+    /// What a peer's application says in a session, for this side's.
+    Incoming(Incoming),
+    /// What it wrote while this side was away. Without a reader for it, say so with
+    /// [`Party::handle_letter_dropped`](super::Party::handle_letter_dropped).
+    Letter(Letter),
     /// Tell whoever is interested.
     Event(Event),
 }
@@ -69,6 +73,11 @@ impl Outbox {
     /// Something to be done once everything saved for `pairing` before is durable.
     pub(super) fn after(&mut self, pairing: PairingId, output: Output) {
         self.queue.push_back((Some(pairing), output));
+    }
+
+    /// A letter, which rests on no save.
+    pub(super) fn letter(&mut self, letter: Letter) {
+        self.queue.push_back((None, Output::Letter(letter)));
     }
 
     /// An event that rests on no save.

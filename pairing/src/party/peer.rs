@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rand_core::CryptoRng;
-use waku_noise_session::manager::{self, Link, Manager, PairRoot, Place, SendError, live_days};
+use waku_noise_session::manager::{self, Link, Manager, Place, SendError, live_days};
 use waku_noise_session::session::SessionId;
 use waku_noise_session::time::{Instant, Now};
 use waku_proto::ContentTopic;
 use zeroize::Zeroizing;
 
 use super::event::{PeerView, SessionView, StageView};
+use super::letters::{Offered, readable_days};
 use super::{Me, Part};
 use crate::frame::Frame;
 use crate::profile::link;
@@ -34,8 +35,9 @@ const MAX_PINGS: usize = 16;
 pub(super) struct Peer {
     pub(super) record: PeerRecord,
     pub(super) sessions: Manager,
-    root: PairRoot,
+    link: Link,
     listening: BTreeSet<SessionId>,
+    pub(super) offered: Offered,
     /// When the pairing is given up, if it is not confirmed by then.
     gives_up: Option<Instant>,
     /// When CONFIRM is said again.
@@ -69,8 +71,7 @@ impl Peer {
 
     fn begin(me: &Me, now: Now, record: PeerRecord, boot_id: [u8; 16], wait: Duration) -> Option<Self> {
         let link: Link = link(me.config.part, &me.identity, &record.noise, &record.transcript)?;
-        let root = link.root.clone();
-        let mut sessions = Manager::new(link, record.stamps, boot_id);
+        let mut sessions = Manager::new(link.clone(), record.stamps, boot_id);
         if let Some(Exchange::Manager(exchange)) = record.exchange() {
             sessions.set_data(Zeroizing::new(exchange.n_nm.to_vec()));
         }
@@ -95,8 +96,9 @@ impl Peer {
         Some(Self {
             record,
             sessions,
-            root,
+            link,
             listening: BTreeSet::new(),
+            offered: Offered::default(),
             gives_up,
             confirms,
             answered: None,
@@ -110,15 +112,27 @@ impl Peer {
 
     pub(super) fn topic_of(&self, now: Now, place: Place) -> ContentTopic {
         match place {
-            Place::Rendezvous => topic::rendezvous(&self.root, now.unix.day()),
+            Place::Rendezvous => topic::rendezvous(&self.link.root, now.unix.day()),
             Place::Session(session) => topic::session(session),
         }
     }
 
     /// Where this peer may speak.
     pub(super) fn topics(&self, now: Now) -> impl Iterator<Item = ContentTopic> {
-        let rendezvous = live_days(now.unix.day()).map(|day| topic::rendezvous(&self.root, day));
+        let rendezvous = live_days(now.unix.day()).map(|day| topic::rendezvous(&self.link.root, day));
         rendezvous.into_iter().chain(self.listening.iter().copied().map(topic::session))
+    }
+
+    /// Where letters of this peer may lie that can still be read, with their day. None while the pairing does not stand.
+    pub(super) fn letter_topics(&self, now: Now) -> impl Iterator<Item = (u64, ContentTopic)> {
+        let topic = |link: &Link, day| (day, topic::letters(&link.root, link.remote_part, day));
+        let link = self.link_if_confirmed().into_iter();
+        link.flat_map(move |link| readable_days(now.unix.day()).map(move |day| topic(link, day)))
+    }
+
+    /// What letters rest on, once the pairing stands.
+    pub(super) fn link_if_confirmed(&self) -> Option<&Link> {
+        self.record.is_confirmed().then_some(&self.link)
     }
 
     /// On the app's side, where the manager may repeat its HELLO while the pairing is not confirmed.

@@ -86,6 +86,7 @@ impl Party {
                     self.handle_frame(cx, id, frame);
                 }
             }
+            manager::Event::Repeated { session, index } => self.handle_repeated(id, session, index),
             manager::Event::Closed(_) => {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
                 peer.handle_closed();

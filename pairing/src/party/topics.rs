@@ -18,6 +18,8 @@ pub(super) enum Owner {
     Hello,
     /// A peer, at the rendezvous or in a session.
     Peer(PairingId),
+    /// A peer's letters of a day.
+    Letters(PairingId, u64),
     /// Somebody who was unpaired, at the rendezvous.
     Grave(PairingId),
 }
@@ -25,6 +27,8 @@ pub(super) enum Owner {
 #[derive(Default)]
 pub(super) struct Topics {
     owners: BTreeMap<ContentTopic, Owner>,
+    /// Topics of the past, on which nothing is said any more but something may lie in a store.
+    found: BTreeMap<ContentTopic, Owner>,
     changes: VecDeque<Output>,
     /// The day the topics were declared on, and when the next begins; `None` before the first declaration and when
     /// something changed.
@@ -33,7 +37,7 @@ pub(super) struct Topics {
 
 impl Topics {
     pub(super) fn owner(&self, topic: &ContentTopic) -> Option<Owner> {
-        self.owners.get(topic).copied()
+        self.owners.get(topic).or_else(|| self.found.get(topic)).copied()
     }
 
     /// Something changed: the topics have to be declared anew.
@@ -47,12 +51,19 @@ impl Topics {
         self.fresh.is_none_or(|(day, next)| day != now.unix.day() || next <= now.instant)
     }
 
-    pub(super) fn replace(&mut self, now: Now, wanted: BTreeMap<ContentTopic, Owner>) {
+    /// Declares all topics: those to receive on, and those of which something may be found.
+    pub(super) fn replace(
+        &mut self,
+        now: Now,
+        wanted: BTreeMap<ContentTopic, Owner>,
+        found: BTreeMap<ContentTopic, Owner>,
+    ) {
         let gone = self.owners.keys().filter(|topic| !wanted.contains_key(*topic));
         let new = wanted.keys().filter(|topic| !self.owners.contains_key(*topic));
         let changes = new.cloned().map(Output::Subscribe).chain(gone.cloned().map(Output::Unsubscribe));
         self.changes.extend(changes);
         self.owners = wanted;
+        self.found = found;
         let until_midnight = Duration::from_secs(DAY_SECS - now.unix.as_secs() % DAY_SECS);
         self.fresh = Some((now.unix.day(), now.instant + until_midnight));
     }

@@ -10,11 +10,14 @@ use waku_noise_session::message_nametag::MessageNametag;
 use waku_noise_session::time::UnixTime;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{AppExchange, Attempt, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, Tombstone};
+use super::{
+    AppExchange, Attempt, Confirmation, Exchange, ManagerExchange, PeerRecord, Stage, TakenLetters, Tombstone,
+};
 use crate::generated as wire;
 use crate::hello::{Label, LabelError};
 use crate::identity::IdentityKey;
 use crate::kdf::{CodeKeys, CodeName, DirectionKeys};
+use crate::letter::LetterId;
 use crate::reason::Reason;
 use crate::sas::Sas;
 
@@ -36,6 +39,7 @@ impl PeerRecord {
             sent: Some(stamp_to_wire(self.stamps.sent)),
             seen: Some(stamp_to_wire(self.stamps.seen)),
             code: self.code.map(|code| code.to_vec()),
+            letters: letters_to_wire(&self.letters),
             stage: Some(match &self.stage {
                 Stage::Pending(exchange) => wire::peer::Stage::Pending(exchange.to_wire()),
                 Stage::Keyed(exchange) => wire::peer::Stage::Keyed(exchange.to_wire()),
@@ -71,6 +75,7 @@ impl PeerRecord {
             last_heard: peer.last_heard,
             stamps: Stamps { sent: stamp_from_wire(peer.sent), seen: stamp_from_wire(peer.seen) },
             code: code(peer.code.as_deref())?,
+            letters: peer.letters.as_ref().map(letters_from_wire).transpose()?.unwrap_or_default(),
             stage,
         })
     }
@@ -238,6 +243,18 @@ fn stamp_from_wire(stamp: Option<wire::Stamp>) -> Stamp {
     stamp.map_or(Stamp::default(), |stamp| Stamp { time: stamp.time, counter: stamp.counter })
 }
 
+/// None where none were taken: such a record is written as it was before there were letters.
+fn letters_to_wire(letters: &TakenLetters) -> Option<wire::TakenLetters> {
+    let TakenLetters { floor, ids } = letters;
+    let ids = || ids.iter().map(|id| id.to_bytes().to_vec()).collect();
+    (*letters != TakenLetters::default()).then(|| wire::TakenLetters { floor: *floor, ids: ids() })
+}
+
+fn letters_from_wire(letters: &wire::TakenLetters) -> Result<TakenLetters, RecordError> {
+    let ids = letters.ids.iter().map(|id| Ok(LetterId::from(array(id, "letters")?)));
+    Ok(TakenLetters { floor: letters.floor, ids: ids.collect::<Result<_, RecordError>>()? })
+}
+
 /// Why bytes from a store are no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -259,6 +276,8 @@ pub enum RecordError {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
     use crate::identity::{Identity, Seed};
 
@@ -298,8 +317,13 @@ mod tests {
             last_heard: None,
             stamps: Stamps { sent: Stamp { time: 1, counter: 2 }, seen: Stamp { time: 3, counter: 4 } },
             code: Some([14; 16]),
+            letters: taken(),
             stage,
         })
+    }
+
+    fn taken() -> TakenLetters {
+        TakenLetters { floor: 5, ids: [LetterId::from([6; 24]), LetterId::from([7; 24])].into() }
     }
 
     #[test]
@@ -309,6 +333,26 @@ mod tests {
             let tombstone = Tombstone::of(&record, 1_760_000_200, Reason::WrongDigits);
             assert_eq!(Tombstone::decode(&tombstone.encode()), Ok(tombstone));
         }
+    }
+
+    /// A record of the version before there were letters.
+    const BEFORE_LETTERS: &str = "010a21031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f12207b4e909bbe7ffe44c465a220037d608ee35897d31ef972f07f74892cb0f73f131a09626561636f6e2d30312a20b3c5fc6348f74e90e6f35a98e1a55a6b961889050f1e89d10d24b34c53f9d3a330dfa8323880f2d6ca064080f2d6ca064a00520c088080e8ef9eca9cc31810016a0808011094f2d6ca065048f06aa4e2df0e";
+
+    #[test]
+    fn a_record_of_before_there_were_letters_is_read_and_written_alike() {
+        let bytes = HEXLOWER.decode(BEFORE_LETTERS.as_bytes()).unwrap();
+        let mut record = PeerRecord::decode(&bytes).unwrap();
+        assert_eq!((record.label.as_str(), record.is_confirmed()), ("beacon-01", true));
+        assert_eq!(record.letters, TakenLetters::default());
+        assert_eq!(HEXLOWER.encode(&record.encode()), BEFORE_LETTERS);
+        record.letters = taken();
+        assert_eq!(PeerRecord::decode(&record.encode()), Ok(record));
+    }
+
+    #[test]
+    fn an_id_of_a_wrong_length_is_named() {
+        let letters = wire::TakenLetters { floor: 0, ids: vec![vec![1; 24], vec![1; 23]] };
+        assert_eq!(letters_from_wire(&letters), Err(RecordError::Malformed("letters")));
     }
 
     #[test]

@@ -12,11 +12,13 @@ use getrandom::rand_core::UnwrapErr;
 use in_memory::{Bus, BusChannel, wait_for};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use waku_noise_session::time::UnixTime;
 use waku_pairing::endpoint::{ChannelClosed, CommandError, Handle, endpoint};
 use waku_pairing::identity::{Identity, Seed};
-use waku_pairing::party::{Config, Data, Event, OfferError, Part, PingError, Terms};
+use waku_pairing::party::{Config, Event, Incoming, Letter, OfferError, Part, PingError, PostError, Terms};
 use waku_pairing::record::PairingId;
 use waku_pairing::store::{Change, MemoryStore, PeerStore, StoreError, Stored};
+use waku_proto::WakuMessage;
 
 use crate::world::keys;
 
@@ -46,8 +48,10 @@ impl PeerStore for Disk {
 struct Living {
     handle: Handle,
     disk: Disk,
-    data: mpsc::Receiver<Data>,
+    data: mpsc::Receiver<Incoming>,
     data_dropped: Arc<AtomicU64>,
+    letters: mpsc::Receiver<Letter>,
+    letters_dropped: Arc<AtomicU64>,
     driver: JoinHandle<Result<(), ChannelClosed>>,
 }
 
@@ -58,7 +62,9 @@ fn start(part: Part, bus: &Bus) -> Living {
     let rng = Box::new(UnwrapErr(SysRng));
     let (handle, mut driver) = endpoint(config, identity, BusChannel::join(bus), disk.clone(), rng).unwrap();
     let (data, data_dropped) = driver.data(4);
-    Living { handle, disk, data, data_dropped, driver: tokio::spawn(driver.run()) }
+    let (letters, letters_dropped) = driver.letters(2);
+    let driver = tokio::spawn(driver.run());
+    Living { handle, disk, data, data_dropped, letters, letters_dropped, driver }
 }
 
 /// A host and an app in session.
@@ -151,8 +157,55 @@ async fn carries_what_applications_say_and_drops_what_nobody_reads() {
     while let Ok(data) = app.data.try_recv() {
         heard.push(data);
     }
-    let words = heard.iter().filter(|data| data.plaintext.starts_with(&[0xfa])).count();
+    let is_word = |incoming: &&Incoming| matches!(incoming, Incoming::Data(data) if data.plaintext.starts_with(&[0xfa]));
+    let words = heard.iter().filter(is_word).count();
     assert!((1..=4).contains(&words) && heard.len() <= 4, "{heard:?}");
     assert!(app.data_dropped.load(Ordering::Relaxed) >= 16);
     assert!(!format!("{heard:?}").contains("250, 6"), "{heard:?}");
+}
+
+#[tokio::test]
+async fn tells_what_came_again() {
+    let (host, mut app, pairing) = paired(0).await;
+    let word = zeroize::Zeroizing::new(vec![0xfa, 0x06, 1, 7]);
+    while app.data.try_recv().is_ok() {}
+    let sent = host.handle.send(pairing, word, false).await.unwrap();
+    host.handle.resend(pairing, sent.clone()).await.unwrap();
+    let repeated = Incoming::Repeated { pairing, session: sent.session, index: sent.index };
+    while app.data.recv().await.unwrap() != repeated {}
+}
+
+#[tokio::test]
+async fn carries_letters_and_hands_them_on_until_they_are_acknowledged() {
+    let (host, mut app, pairing) = paired(0).await;
+    let body = |number: u8| zeroize::Zeroizing::new(vec![number; 10]);
+    let mut posted = Vec::new();
+    for number in 0..3 {
+        posted.push(host.handle.post(pairing, body(number)).await.unwrap());
+    }
+    host.handle.ping(pairing).await.unwrap();
+    assert_eq!(app.letters_dropped.load(Ordering::Relaxed), 1);
+    for number in 0..2 {
+        let letter = app.letters.try_recv().unwrap();
+        assert_eq!((letter.id, &letter.body), (posted[usize::from(number)].id, &body(number)));
+        app.handle.acknowledge(pairing, letter.id).await.unwrap();
+        let stored = app.disk.clone().load().unwrap();
+        assert!(stored.peers[&pairing].letters.holds(&letter.id));
+    }
+    // What nobody had room for comes again, from a store for instance.
+    let topics = app.handle.letter_topics(UnixTime::default()).await.unwrap();
+    for (_, topic) in topics {
+        for posted in &posted {
+            let message = WakuMessage::new(&topic, posted.payload.clone(), 1).with_version(2);
+            app.handle.hand_in(message).await.unwrap();
+        }
+    }
+    let letter = app.letters.try_recv().unwrap();
+    assert_eq!((letter.id, &letter.body), (posted[2].id, &body(2)));
+    assert!(app.letters.try_recv().is_err());
+    app.disk.break_down();
+    assert_eq!(app.handle.acknowledge(pairing, letter.id).await, Err(CommandError::NotSaved));
+    host.handle.repost(pairing, posted[0].clone()).await.unwrap();
+    let too_long = host.handle.post(pairing, zeroize::Zeroizing::new(vec![0; 70_000])).await;
+    assert_eq!(too_long, Err(CommandError::Refused(PostError::TooLong { len: 70_000 })));
 }

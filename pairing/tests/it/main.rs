@@ -8,6 +8,7 @@
 mod attacks;
 mod crashes;
 mod endpoint;
+mod letters;
 mod mishaps;
 mod pairing;
 mod random_interaction;

@@ -1,18 +1,25 @@
 //! A host and an app, a bad network, somebody who says again what was said before, bad disks, bad clocks, power cuts and
-//! an impatient person: whatever happens, nobody is paired by accident, and once everything is well both agree.
+//! an impatient person: whatever happens, nobody is paired by accident, and once everything is well both agree. Nothing
+//! said in a session is heard twice, only what was heard is told to have come again, and every letter that reached a
+//! store is read, until it is acknowledged.
 //!
 //! Every run is drawn from a seed, printed when the run fails; `PAIRING_SEED=n cargo test random` runs that one alone.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng;
+use waku_noise_session::session::SessionId;
 use waku_noise_session::time::Now;
-use waku_pairing::party::{Part, Party, PeerView, StageView, Terms};
+use waku_pairing::party::{Letter, Part, Party, PeerView, Posted, Sent, StageView, Terms};
+use waku_pairing::record::PairingId;
 
-use crate::world::{APP, HOST, World, keys};
+use crate::world::{APP, HOST, START, World, keys};
 
 const RUNS: u64 = 10_000;
+/// What an application's messages begin with: a field of an envelope that parties do not know.
+const WORD: &[u8] = b"\xfa\x06\x04";
 
 struct Run {
     _seed: Seed,
@@ -20,6 +27,11 @@ struct Run {
     code: u64,
     /// Whether a person ever typed the right digits.
     compared: bool,
+    /// What each side's application said in sessions, and the letters it wrote.
+    said: [Vec<(PairingId, Sent, Vec<u8>)>; 2],
+    /// What was said of it while the pairing did not stand on the other side yet, which passes over such words.
+    premature: HashSet<(SessionId, u64)>,
+    posted: [Vec<(PairingId, Posted, Vec<u8>)>; 2],
 }
 
 /// Tells its number when the run fails.
@@ -41,7 +53,15 @@ impl Run {
         world.loss = world.rng.next_u32() % 60;
         world.doubled = world.rng.next_u32() % 30;
         world.late = world.rng.next_u32() % 10;
-        Self { _seed: Seed(seed), world, code: 0, compared: false }
+        Self {
+            _seed: Seed(seed),
+            world,
+            code: 0,
+            compared: false,
+            said: Default::default(),
+            premature: HashSet::new(),
+            posted: Default::default(),
+        }
     }
 
     fn dice(&mut self, sides: u32) -> u32 {
@@ -125,9 +145,91 @@ impl Run {
             _ if self.dice(4) == 0 => _ = self.act(side, |party, now, rng| party.cancel(now, rng)),
             _ => {}
         }
+        self.converse();
         let pause = u64::from(self.dice(20));
         self.world.wait(pause);
         self.check();
+    }
+
+    /// The application of a side does what applications do, if its pairing stands.
+    fn converse(&mut self) {
+        let side = usize::try_from(self.dice(2)).unwrap();
+        let Some(pairing) = self.confirmed(side).map(|peer| peer.pairing) else { return };
+        let number = self.world.rng.next_u32().to_be_bytes();
+        match self.dice(5) {
+            0 => {
+                let word = [WORD, &number].concat();
+                let sent = self.act(side, |party, now, rng| party.send(now, rng, pairing, &word, true));
+                let Some(Ok(sent)) = sent else { return };
+                if self.confirmed(1 - side).is_none_or(|peer| peer.pairing != pairing) {
+                    self.premature.insert((sent.session, sent.index));
+                }
+                self.said[side].push((pairing, sent, word));
+            }
+            1 => {
+                if let Some((pairing, sent, _)) = self.said[side].last().cloned() {
+                    _ = self.act(side, |party, now, _| party.resend(now, pairing, &sent));
+                }
+            }
+            2 => {
+                let posted = self.act(side, |party, now, rng| party.post(now, rng, pairing, &number));
+                self.posted[side]
+                    .extend(posted.and_then(Result::ok).map(|posted| (pairing, posted, number.to_vec())));
+            }
+            3 => self.world.look_into_store(side, START),
+            _ => {
+                if let Some(Letter { pairing, id, .. }) = self.world.sides[side].letters.last().cloned() {
+                    _ = self.act(side, |party, now, _| party.acknowledge(now, pairing, id));
+                }
+            }
+        }
+    }
+
+    /// What came from the other side's application is what it said.
+    fn check_what_came(&self, side: usize) {
+        let said: HashMap<_, _> = self.said[1 - side]
+            .iter()
+            .map(|(pairing, sent, word)| ((sent.session, sent.index), (pairing, word.as_slice())))
+            .collect();
+        let mut heard = HashSet::new();
+        for data in &self.world.sides[side].heard {
+            let place = (data.session, data.index);
+            assert!(heard.insert(place), "heard twice");
+            let word = data.plaintext.starts_with(WORD).then_some((&data.pairing, data.plaintext.as_slice()));
+            assert_eq!(word, said.get(&place).copied(), "heard what was not said");
+        }
+        for place in &self.world.sides[side].repeated {
+            let is_known = heard.contains(place) || self.premature.contains(place);
+            assert!(is_known || !said.contains_key(place), "repeated what was not heard");
+        }
+        for letter in &self.world.sides[side].letters {
+            let is_it = |(pairing, posted, body): &(PairingId, Posted, Vec<u8>)| {
+                *pairing == letter.pairing && posted.id == letter.id && *body == *letter.body
+            };
+            assert!(self.posted[1 - side].iter().any(is_it), "read what was not written");
+        }
+    }
+
+    /// What reached the store is read by the other side, at the latest now, and once acknowledged not again.
+    fn check_letters(&mut self, pairing: PairingId) {
+        for side in [HOST, APP] {
+            self.world.look_into_store(side, START);
+            self.check_what_came(side);
+            for (_, posted, _) in self.posted[1 - side].iter().filter(|(known, ..)| *known == pairing) {
+                let was_kept = self.world.kept.iter().any(|(_, payload)| *payload == posted.payload);
+                let was_read = self.world.sides[side].letters.iter().any(|letter| letter.id == posted.id);
+                assert!(was_read || !was_kept, "a letter was not read");
+            }
+            for letter in std::mem::take(&mut self.world.sides[side].letters) {
+                let acknowledged = self
+                    .act(side, |party, now, _| party.acknowledge(now, letter.pairing, letter.id))
+                    .unwrap();
+                assert_eq!(acknowledged.is_ok(), letter.pairing == pairing);
+            }
+            self.world.restart(side);
+            self.world.look_into_store(side, START);
+            assert_eq!(self.world.sides[side].letters, [], "an acknowledged letter came again");
+        }
     }
 
     fn confirmed(&self, side: usize) -> Option<PeerView> {
@@ -143,6 +245,7 @@ impl Run {
                 assert!(self.compared, "side {side} confirmed what nobody compared");
                 assert_eq!(peer.stage, StageView::Confirmed { compared: true });
             }
+            self.check_what_came(side);
         }
     }
 
@@ -168,9 +271,10 @@ impl Run {
         for side in [HOST, APP] {
             assert_eq!(self.world.peers(side).len(), usize::from(host.is_some()));
         }
-        if host.is_some() {
+        if let Some(host) = host {
             self.world.assert_paired();
             self.world.assert_talks();
+            self.check_letters(host.pairing);
         }
     }
 

@@ -220,6 +220,7 @@ fn data_reaches_the_peer_once_however_often_it_is_said() {
     assert_eq!(said_to_app(&world), [FRAME]);
     let data = world.sides[APP].heard.iter().find(|data| data.plaintext.as_slice() == FRAME).unwrap();
     assert_eq!((data.pairing, data.session, data.index), (pairing, sent.session, sent.index));
+    assert_eq!(world.sides[APP].repeated, [(sent.session, sent.index); 3], "and each repetition is told");
     world.assert_talks();
 }
 
@@ -235,6 +236,26 @@ fn data_that_was_lost_arrives_when_it_is_said_again() {
     world.with(HOST, |party, now, _| party.resend(now, pairing, &sent)).unwrap();
     world.wait(5);
     assert_eq!(said_to_app(&world), [FRAME]);
+}
+
+#[test]
+fn repetitions_by_a_stranger_are_told_now_and_then_and_only_while_the_pairing_stands() {
+    let mut world = World::paired();
+    let pairing = world.pairing();
+    let sent = world.with(HOST, |party, now, rng| party.send(now, rng, pairing, FRAME, false)).unwrap();
+    let (topic, payload) = world.sides[HOST].published.last().cloned().unwrap();
+    world.wait(5);
+    for _ in 0..500 {
+        world.send(APP, Duration::ZERO, topic.clone(), payload.clone());
+    }
+    world.wait(1);
+    assert_eq!(world.sides[APP].repeated, [(sent.session, sent.index); 16]);
+    assert_eq!(said_to_app(&world), [FRAME]);
+    world.with(APP, |party, now, rng| {
+        party.unpair(now, rng, pairing).unwrap();
+        party.handle_message(now, rng, &topic, &payload);
+    });
+    assert_eq!(world.sides[APP].repeated.len(), 16);
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+use waku_noise_session::session::SessionId;
 use waku_noise_session::time::{Instant, Now, UnixTime};
 use waku_pairing::code::Code;
 use waku_pairing::identity::{Identity, Seed};
 use waku_pairing::kdf::CodeKeys;
 use waku_pairing::party::{
-    Config, Data, Event, Introduction, Output, Part, Party, PeerView, StageView, Terms,
+    Config, Data, Event, Incoming, Introduction, Letter, Output, Part, Party, PeerView, StageView, Terms,
 };
 use waku_pairing::record::PairingId;
 use waku_pairing::sas::Sas;
@@ -69,6 +70,12 @@ pub(crate) struct Side {
     pub(crate) events: Vec<Event>,
     /// What the other application said, oldest first.
     pub(crate) heard: Vec<Data>,
+    /// Which of its messages came again, by session and index.
+    pub(crate) repeated: Vec<(SessionId, u64)>,
+    /// The letters that were handed on, oldest first.
+    pub(crate) letters: Vec<Letter>,
+    /// Whether nobody reads letters.
+    pub(crate) is_deaf: bool,
     /// Outputs acted on so far, and the one at which the machine loses power.
     pub(crate) outputs: usize,
     pub(crate) crashes_at: Option<usize>,
@@ -84,6 +91,8 @@ pub(crate) struct World {
     /// In flight, by arrival: to whom, on which topic, what.
     flight: BTreeMap<(Duration, u64), (usize, ContentTopic, Vec<u8>)>,
     messages: u64,
+    /// What a store kept.
+    pub(crate) kept: Vec<(ContentTopic, Vec<u8>)>,
     /// Percent of messages lost, and doubled.
     pub(crate) loss: u32,
     pub(crate) doubled: u32,
@@ -118,6 +127,7 @@ impl World {
             now: Duration::ZERO,
             flight: BTreeMap::new(),
             messages: 0,
+            kept: Vec::new(),
             loss: 0,
             doubled: 0,
             late: 0,
@@ -138,6 +148,9 @@ impl World {
             subscribed: BTreeSet::new(),
             events: Vec::new(),
             heard: Vec::new(),
+            repeated: Vec::new(),
+            letters: Vec::new(),
+            is_deaf: false,
             outputs: 0,
             crashes_at: None,
             clock: 0,
@@ -211,9 +224,26 @@ impl World {
                         machine.party.as_mut().unwrap().handle_save_failed(now, &mut self.rng);
                     }
                 }
-                Output::Publish { topic, payload, .. } => self.publish(side, &topic, &payload),
+                Output::Publish { topic, payload, is_kept } => {
+                    if is_kept {
+                        self.kept.push((topic.clone(), payload.clone()));
+                    }
+                    self.publish(side, &topic, &payload);
+                }
                 Output::Event(event) => machine.events.push(event),
-                Output::Data(data) => machine.heard.push(data),
+                Output::Incoming(Incoming::Data(data)) => machine.heard.push(data),
+                Output::Incoming(Incoming::Repeated { session, index, .. }) => {
+                    machine.repeated.push((session, index));
+                }
+                Output::Letter(letter) if machine.is_deaf => {
+                    machine.party.as_mut().unwrap().handle_letter_dropped(letter.pairing, letter.id);
+                }
+                Output::Letter(letter) => {
+                    let kept = &machine.disk.store.0.peers[&letter.pairing];
+                    assert!(kept.is_confirmed(), "a letter of a pairing that does not stand");
+                    assert!(!kept.letters.holds(&letter.id), "a letter that was acknowledged");
+                    machine.letters.push(letter);
+                }
             }
         }
     }
@@ -285,6 +315,17 @@ impl World {
 
     pub(crate) fn wait(&mut self, secs: u64) {
         self.advance(Duration::from_secs(secs));
+    }
+
+    /// Hands to a side what a store has of letters to it.
+    pub(crate) fn look_into_store(&mut self, side: usize, since: Duration) {
+        let since = UnixTime::from_epoch(since);
+        let topics = self.with(side, |party, now, _| party.letter_topics(now, since));
+        for (topic, payload) in self.kept.clone() {
+            if topics.iter().any(|(_, known)| *known == topic) && self.sides[side].party.is_some() {
+                self.with(side, |party, now, rng| party.handle_message(now, rng, &topic, &payload));
+            }
+        }
     }
 
     // What people do.

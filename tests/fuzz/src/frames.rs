@@ -10,7 +10,7 @@ use waku_noise_session::payload::PayloadV2;
 use waku_noise_session::time::{Instant, Now, UnixTime};
 use waku_pairing::identity::Identity;
 use waku_pairing::party::{Config, Output, Part, Party};
-use waku_pairing::record::{Confirmation, PeerRecord, Stage};
+use waku_pairing::record::{Confirmation, PeerRecord, Stage, TakenLetters};
 use waku_pairing::store::Stored;
 use waku_proto::ContentTopic;
 
@@ -24,6 +24,8 @@ static PROFILE: Profile = Profile {
     initiation_tag_label: b"snm/1 hs1-tag",
     refusal_label: b"snm/1 refusal",
     refusal_tag_label: b"snm/1 refusal-tag",
+    letter_label: b"snm/1 letter",
+    letter_tag_label: b"snm/1 letter-tag",
 };
 
 /// 2026-01-01.
@@ -87,6 +89,7 @@ impl World {
             last_heard: None,
             stamps: Stamps::default(),
             code: None,
+            letters: TakenLetters::default(),
             stage: Stage::Confirmed(Confirmation {
                 compared: true,
                 at: START,
@@ -129,8 +132,9 @@ impl World {
                 return;
             }
             for payload in answers {
-                // Any topic of the pairing will do; they are told apart by nametags.
-                let Some(topic) = self.topics.first().cloned() else { return };
+                // Any topic of the pairing will do, but for those of letters; its messages are told apart by nametags.
+                let is_of_sessions = |topic: &&ContentTopic| !topic.as_str().contains("/l-");
+                let Some(topic) = self.topics.iter().find(is_of_sessions).cloned() else { return };
                 self.party.handle_message(now(), &mut self.rng, &topic, &payload);
                 self.drain_party();
             }
@@ -146,7 +150,7 @@ impl World {
                 Output::Subscribe(topic) => self.topics.push(topic),
                 Output::Unsubscribe(topic) => self.topics.retain(|known| *known != topic),
                 Output::Publish { payload, .. } => self.said.push(payload),
-                Output::Save(_) | Output::Event(_) | Output::Data(_) => {}
+                Output::Save(_) | Output::Event(_) | Output::Incoming(_) | Output::Letter(_) => {}
             }
         }
     }

@@ -221,7 +221,9 @@ impl World {
                 Output::Unsubscribe(topic) => assert!(self.sides[side].subscribed.remove(&topic)),
                 Output::Save(changes) => changes.iter().for_each(can_be_read),
                 Output::Publish { topic, payload, .. } => self.publish(1 - side, topic, payload),
-                Output::Data(_) => panic!("an application was heard before the pairing stands"),
+                Output::Incoming(_) | Output::Letter(_) => {
+                    panic!("an application was heard before the pairing stands")
+                }
                 Output::Event(event) => {
                     assert!(!matches!(event, Event::Confirmed { .. }), "paired without digits");
                 }

@@ -11,6 +11,7 @@ pub mod frames;
 pub mod framing;
 pub mod gateway;
 pub mod hello;
+pub mod letters;
 pub mod manager;
 pub mod message;
 pub mod payload;
@@ -27,7 +28,7 @@ pub mod wire;
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("code", code::run),
     ("dns_tree", dns_tree::run),
     ("enr", enr::run),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("framing", framing::run),
     ("gateway", gateway::run),
     ("hello", hello::run),
+    ("letters", letters::run),
     ("manager", manager::run),
     ("message", message::run),
     ("payload", payload::run),

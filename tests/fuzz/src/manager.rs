@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use waku_noise_session::key::KeyPair;
 use waku_noise_session::manager::{Event, Link, Manager, Output, PairRoot, Profile, SendError, Stamps};
 use waku_noise_session::payload::PayloadV2;
+use waku_noise_session::session::SessionId;
 use waku_noise_session::time::{Instant, Now, UnixTime};
 use zeroize::Zeroizing;
 
@@ -20,6 +21,8 @@ static PROFILE: Profile = Profile {
     initiation_tag_label: b"initiation tag",
     refusal_label: b"refusal",
     refusal_tag_label: b"refusal tag",
+    letter_label: b"letter",
+    letter_tag_label: b"letter tag",
 };
 
 /// 2026-01-01, shortly before midnight.
@@ -46,6 +49,7 @@ struct Side {
     /// What was sent by this side, and what came from the other.
     sent: BTreeSet<Vec<u8>>,
     received: BTreeSet<Vec<u8>>,
+    places: BTreeSet<(SessionId, u64)>,
 }
 
 struct World {
@@ -67,7 +71,7 @@ impl World {
             let link = Link { profile: &PROFILE, root, local, remote, local_part, remote_part };
             let mut manager = Manager::new(link, Stamps::default(), [local_part; 16]);
             manager.set_data(Zeroizing::new(vec![local_part]));
-            Side { manager, sent: BTreeSet::new(), received: BTreeSet::new() }
+            Side { manager, sent: BTreeSet::new(), received: BTreeSet::new(), places: BTreeSet::new() }
         });
         let rng = ChaCha8Rng::seed_from_u64(1);
         Self { sides, flight: VecDeque::new(), now: Duration::ZERO, rng, messages: 0 }
@@ -176,9 +180,14 @@ impl World {
                         self.flight.pop_front();
                     }
                 }
-                Output::Event(Event::Received { plaintext, .. }) => {
+                Output::Event(Event::Received { session, index, plaintext }) => {
+                    self.sides[side].places.insert((session, index));
                     assert!(self.sides[1 - side].sent.contains(&*plaintext), "received what was not sent");
                     assert!(self.sides[side].received.insert(plaintext.to_vec()), "received twice");
+                }
+                Output::Event(Event::Repeated { session, index }) => {
+                    let received = self.sides[side].places.contains(&(session, index));
+                    assert!(received, "repeated what was not received");
                 }
                 _ => {}
             }

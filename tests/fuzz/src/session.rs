@@ -12,7 +12,7 @@ use waku_noise_session::key::KeyPair;
 use waku_noise_session::message_nametag::MessageNametag;
 use waku_noise_session::pattern::{Pattern, Role};
 use waku_noise_session::payload::{PayloadV2, ProtocolId};
-use waku_noise_session::session::{Content, Opened, Sealed, Session, WINDOW};
+use waku_noise_session::session::{Content, OpenError, Opened, Sealed, Session, WINDOW};
 use waku_noise_session::time::Instant;
 
 use super::script::Script;
@@ -97,7 +97,10 @@ impl Reader {
             let content = Content::Data(text(message.index).into());
             assert_eq!(opened, Ok(Opened { index: message.index, content }));
         } else {
-            assert!(opened.is_err(), "opened twice");
+            // A repetition is told, unless there was nothing in it.
+            let repeated = OpenError::Repeated { index: message.index };
+            let refused = if message.index == 0 { OpenError::UnknownNametag } else { repeated };
+            assert_eq!(opened, Err(refused), "opened twice");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use node_manager::{Network, Service, ServiceConfig, Vault};
+use node_manager::{Mode, Network, Service, ServiceConfig, Vault};
 use waku::{Config, Keypair, Node, Sharding};
 use waku_pairing::code::Code;
 use waku_pairing::identity::Seed;
@@ -22,7 +22,13 @@ async fn start(part: Part, directory: &Path, relay: &Node) -> (Service, Seed) {
     let seed = Vault::open(directory, part).unwrap().seed().clone();
     let config = ServiceConfig::new(part, "label".parse().unwrap(), directory);
     let static_nodes = relay.listen_addresses();
-    let network = Network { sharding: sharding(), static_nodes, listen_addresses: Vec::new(), keypair: None };
+    let network = Network {
+        sharding: sharding(),
+        mode: Mode::Relay,
+        static_nodes,
+        listen_addresses: Vec::new(),
+        keypair: None,
+    };
     let service = Service::start(&config, network).await.unwrap();
     let mut peers = service.node().unwrap().peers().watch();
     let connected = peers.wait_for(|peers| peers.connected.iter().any(|peer| !peer.topics.is_empty()));

@@ -70,12 +70,11 @@ function HostCard({ host }: { host: Host }) {
   const { model } = useApp();
   const now = useNow(10_000);
   const data = hostData(model, host.pairing);
-  const isUp = host.session !== null;
+  const isUp = host.session !== null && model.link.state === "live";
   const sync = syncView(data);
   const peers = peersView(data);
   const alerts = data.alerts.value?.raised.length ?? null;
-  const isAsked = isUp && model.link.state === "live";
-  const unknown = (failed: boolean) => (isAsked && !failed ? <span class="bar short" /> : <span class="muted">—</span>);
+  const unknown = (failed: boolean) => (isUp && !failed ? <span class="bar short" /> : <span class="figure muted">—</span>);
   return (
     <>
       <div class="card-head">
@@ -107,7 +106,8 @@ function HostCard({ host }: { host: Host }) {
             <span class="figure">None</span>
           ) : (
             <a class="figure bad" href={hrefOf({ page: "host", pairing: host.pairing, tab: "alerts" })}>
-              {counted(alerts, "alert")}
+              {whole(alerts)}
+              <span class="unseen"> {alerts === 1 ? "alert" : "alerts"}</span>
             </a>
           )}
           <small>{" "}</small>
@@ -131,6 +131,8 @@ export function reach(host: Host, now: number): string {
 }
 
 export function SessionPill({ host }: { host: Host }) {
+  const { model } = useApp();
+  if (model.link.state !== "live") return <Pill tone="plain">Not known</Pill>;
   if (host.stage !== "confirmed") return <Pill tone="warn">Not finished</Pill>;
   return host.session === null ? <Pill tone="plain">Not connected</Pill> : <Pill tone="good">Connected</Pill>;
 }
@@ -169,7 +171,7 @@ function Unfinished({ host }: { host: Host }) {
 
 function NetworkDetails({ network }: { network: Network }) {
   return (
-    <details class="network">
+    <details class="network" open={network.connected === 0}>
       <summary>
         {network.connected > 0
           ? `Connected to the Waku network through ${counted(network.connected, "node")}`

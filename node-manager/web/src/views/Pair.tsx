@@ -6,7 +6,7 @@ import type { Pairing, PairingStage } from "../model/model.js";
 import { hrefOf } from "../model/route.js";
 import type { Who } from "../wire/app.js";
 import { useApp, useNow } from "./context.js";
-import { Button, CopyButton, Heading, Icon, NewHeading, Problem, sentence } from "./parts.js";
+import { Button, CopyButton, Heading, Icon, NewHeading, Problem, Prose, sentence } from "./parts.js";
 import { Qr } from "./Qr.js";
 
 export function Pair() {
@@ -298,8 +298,14 @@ function Failed({ pairing }: { pairing: Pairing }) {
       </span>
       <NewHeading>Nothing was paired</NewHeading>
       <div role="alert">
-        <p>{sentence(problem?.message ?? "The pairing ended without a reason.")}</p>
-        {problem?.hint != null && <p class="muted">{sentence(problem.hint)}</p>}
+        <p>
+          <Prose text={sentence(problem?.message ?? "The pairing ended without a reason.")} />
+        </p>
+        {problem?.hint != null && (
+          <p class="muted">
+            <Prose text={sentence(problem.hint)} />
+          </p>
+        )}
       </div>
       {app.model.offerProblem !== null && <Problem problem={app.model.offerProblem} />}
       <div class="row">

@@ -32,7 +32,7 @@ export function Shell() {
       <main id="main" tabIndex={-1}>
         <Warnings />
         <PairingReminder />
-        <Guard key={route.page}>
+        <Guard place={hrefOf(route)}>
           {model.link.state === "refused" ? (
             <Refused />
           ) : route.page === "pair" ? (
@@ -93,15 +93,9 @@ function LinkState({ model }: { model: Model }) {
 
 function Warnings() {
   const app = useApp();
-  const { link, warnings } = app.model;
   return (
     <>
-      {link.state === "lost" && (
-        <Problem problem={link.problem}>
-          <Button onClick={() => void app.loadState()}>Try now</Button>
-        </Problem>
-      )}
-      {warnings.map((text) => (
+      {app.model.warnings.map((text) => (
         <Problem key={text} problem={{ message: text, hint: null }}>
           <Button onClick={() => app.do({ type: "warning gone", text })}>Put away</Button>
         </Problem>
@@ -144,26 +138,39 @@ function Refused() {
   );
 }
 
+/** What comes and goes lies above the page, so that nothing below jumps. */
 function Notes() {
   const app = useApp();
+  const { link, notes } = app.model;
   return (
-    <div class="notes" role="status" aria-live="polite">
-      {app.model.notes.map((note) => (
-        <p key={note.id} class={`note ${note.tone}`}>
-          <Icon name={note.tone} />
-          <span>{note.text}</span>
-        </p>
-      ))}
+    <div class="notes">
+      {link.state === "lost" && (
+        <Problem problem={link.problem}>
+          <Button onClick={() => void app.loadState()}>Try now</Button>
+        </Problem>
+      )}
+      <div role="status" aria-live="polite">
+        {notes.map((note) => (
+          <p key={note.id} class={`note ${note.tone}`}>
+            <Icon name={note.tone} />
+            <span>{note.text}</span>
+          </p>
+        ))}
+      </div>
     </div>
   );
 }
 
 /** Whatever goes wrong while drawing is said, and the other pages stay. */
-class Guard extends Component<{ children: ComponentChildren }, { problem: string | null }> {
+class Guard extends Component<{ place: string; children: ComponentChildren }, { problem: string | null }> {
   override state = { problem: null };
 
   static override getDerivedStateFromError(error: unknown) {
     return { problem: String(error) };
+  }
+
+  override componentDidUpdate(before: { place: string }) {
+    if (before.place !== this.props.place && this.state.problem !== null) this.setState({ problem: null });
   }
 
   override render() {

@@ -81,8 +81,14 @@ export function Problem({ problem, children }: { problem: Failure; children?: Co
     <div class="problem" role="alert">
       <Icon name="warn" />
       <div>
-        <p class="strong">{sentence(problem.message)}</p>
-        {problem.hint !== null && <p>{sentence(problem.hint)}</p>}
+        <p class="strong">
+          <Prose text={sentence(problem.message)} />
+        </p>
+        {problem.hint !== null && (
+          <p>
+            <Prose text={sentence(problem.hint)} />
+          </p>
+        )}
         {children !== undefined && <div class="row">{children}</div>}
       </div>
     </div>

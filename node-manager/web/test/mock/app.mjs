@@ -74,7 +74,7 @@ export class MockApp {
   /** A host types the code in and gets as far as the digits, which are returned. */
   async hostTypes(code, { name = "beacon-01" } = {}) {
     if (this.pairing === null || code !== this.pairing.code) throw new Error("nobody waits on this code");
-    const peer = { pairing: "c0ffee0123456789", name, fingerprint: "k3v9-2mtx-77qd-hz4p", again: false, namesake: null };
+    const peer = { pairing: `c0ffee012345678${this.codes % 10}`, name, fingerprint: "k3v9-2mtx-77qd-hz4p", again: false, namesake: null };
     this.notice({ event: "hello_app_received" });
     this.pairing.step = "found";
     this.notice({ event: "hello_node_manager_sent" });

@@ -2,16 +2,16 @@
 
 import { useState } from "preact/hooks";
 import { Chart, type ChartProps } from "../../chart/Chart.js";
-import { clock, counted, mebibytes, offset, whole } from "../../format.js";
+import { ago, clock, counted, mebibytes, offset, roundTrip, whole } from "../../format.js";
 import { newestSample, peersView, points, syncView } from "../../model/live.js";
 import { hostData } from "../../model/model.js";
 import { hrefOf } from "../../model/route.js";
 import type { Column, History } from "../../wire/host.js";
 import { useApp, useNow } from "../context.js";
-import { Endpoint, reach } from "../Hosts.js";
-import { Button, Fact, Icon, Loaded } from "../parts.js";
+import { Endpoint } from "../Hosts.js";
+import { Button, Fact, Icon, Loaded, Prose, sentence } from "../parts.js";
 import type { HostViewProps } from "../HostPage.js";
-import { AlertCard } from "./Alerts.js";
+import { alertTitle } from "./Alerts.js";
 
 export function Overview({ host, reachable }: HostViewProps) {
   const app = useApp();
@@ -19,7 +19,6 @@ export function Overview({ host, reachable }: HostViewProps) {
   const data = hostData(app.model, host.pairing);
   const sync = syncView(data);
   const peers = peersView(data);
-  const raised = data.alerts.value?.raised ?? [];
   const sample = newestSample(data);
   const asOf = Math.max(data.syncing.at, (sample?.minute ?? 0) * 60_000);
   const isLoading = data.syncing.loading || data.peerCount.loading || data.alerts.loading;
@@ -28,26 +27,11 @@ export function Overview({ host, reachable }: HostViewProps) {
     void app.ask(host.pairing, "peerCount");
     void app.ask(host.pairing, "alerts");
   };
-  const waits = (problem: unknown) => (reachable && problem === null ? <span class="bar short" /> : <span class="muted">—</span>);
+  const trip = host.session?.round_trip_ms;
+  const waits = (failed: boolean) => (reachable && !failed ? <span class="bar short" /> : <span class="figure muted">—</span>);
   return (
     <>
-      {raised.length > 0 && (
-        <section aria-labelledby="raised-title">
-          <h2 id="raised-title" class="unseen">
-            Raised alerts
-          </h2>
-          <ul class="plain-list">
-            {raised.slice(0, 2).map((alert) => (
-              <AlertCard key={`${alert.kind} ${alert.name ?? ""}`} alert={alert} now={now} />
-            ))}
-          </ul>
-          {raised.length > 2 && (
-            <p>
-              <a href={hrefOf({ page: "host", pairing: host.pairing, tab: "alerts" })}>All {raised.length} alerts</a>
-            </p>
-          )}
-        </section>
-      )}
+      <AlertStrip host={host} reachable={reachable} />
       <section class="card" aria-labelledby="now-title">
         <div class="card-head">
           <h2 id="now-title">Beacon node</h2>
@@ -59,24 +43,22 @@ export function Overview({ host, reachable }: HostViewProps) {
             </Button>
           </div>
         </div>
-        <dl class={`facts four ${host.session === null ? "stale" : ""}`}>
+        <dl class={`facts four ${reachable ? "" : "stale"}`}>
           <Fact name="State">
-            {sync === null ? waits(data.syncing.problem) : <span class={`figure ${sync.tone}`}>{sync.title}</span>}
+            {sync === null ? waits(data.syncing.problem !== null) : <span class={`figure ${sync.tone}`}>{sync.title}</span>}
             <small>{sync === null ? (data.syncing.problem?.message ?? " ") : `${counted(sync.distance, "slot")} behind`}</small>
           </Fact>
           <Fact name="Newest slot">
-            {sync?.headSlot == null ? waits(data.syncing.problem) : <span class="figure">{whole(sync.headSlot)}</span>}
+            {sync?.headSlot == null ? waits(data.syncing.problem !== null) : <span class="figure">{whole(sync.headSlot)}</span>}
             <small>{epoch(sample?.values.finalized_epoch)}</small>
           </Fact>
           <Fact name="Peers">
-            {peers === null ? waits(data.peerCount.problem ?? data.history.problem) : <span class="figure">{whole(peers)}</span>}
+            {peers === null ? waits((data.peerCount.problem ?? data.history.problem) !== null) : <span class="figure">{whole(peers)}</span>}
             <small>{data.peerCount.problem !== null && peers === null ? data.peerCount.problem.message : " "}</small>
           </Fact>
-          <Fact name="Link">
-            <span class="figure">
-              {host.session === null ? "Down" : "Up"}
-            </span>
-            <small>{reach(host, now)}</small>
+          <Fact name="Round trip">
+            {trip == null ? waits(host.session === null) : <span class="figure">{roundTrip(trip)}</span>}
+            <small>{host.last_seen === null ? " " : `Last seen ${ago(now / 1000 - host.last_seen)}`}</small>
           </Fact>
         </dl>
         <dl class="pairs">
@@ -89,17 +71,45 @@ export function Overview({ host, reachable }: HostViewProps) {
         </dl>
       </section>
       <section class="card" aria-labelledby="charts-title">
+        {data.history.value === null && <h2 id="charts-title">Over time</h2>}
         <Loaded
           remote={data.history}
           reachable={reachable}
           what="The charts"
-          rows={8}
+          rows={18}
           onRetry={() => void app.ask(host.pairing, "history")}
         >
           {(history) => <Charts history={history} now={now} />}
         </Loaded>
       </section>
     </>
+  );
+}
+
+/** What is wrong, in a line that has its place from the start. */
+function AlertStrip({ host, reachable }: HostViewProps) {
+  const { model } = useApp();
+  const { value, problem } = hostData(model, host.pairing).alerts;
+  const [first, ...others] = value?.raised ?? [];
+  if (first === undefined) {
+    const isLooking = value === null && problem === null && reachable;
+    const text = value !== null ? "Nothing is wrong" : isLooking ? "Looking for alerts…" : "Whether there are alerts is not known";
+    return (
+      <p class="strip alert-strip">
+        <Icon name={value === null ? "plain" : "good"} />
+        <span>{text}</span>
+      </p>
+    );
+  }
+  return (
+    <a class="strip alert-strip bad" href={hrefOf({ page: "host", pairing: host.pairing, tab: "alerts" })}>
+      <Icon name="warn" />
+      <span>
+        <span class="strong">{alertTitle(first)}</span> <Prose text={sentence(first.text)} />
+      </span>
+      <span class="more">{others.length === 0 ? "What to do" : `and ${others.length} more`}</span>
+      <Icon name="next" />
+    </a>
   );
 }
 
