@@ -2,6 +2,8 @@
 
 mod ask;
 mod doctor;
+#[cfg(test)]
+mod documents;
 mod run;
 
 use std::net::IpAddr;

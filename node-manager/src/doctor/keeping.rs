@@ -10,7 +10,8 @@ use super::report::Finding;
 use crate::host::{FileError, Files};
 
 /// Files of the data directory that are for its owner alone.
-const KEPT: [&str; 5] = ["vault.redb", "grants.json", "audit.log", "alerts.json", "history.bin"];
+const KEPT: [&str; 6] =
+    ["vault.redb", "requests.redb", "grants.json", "audit.log", "alerts.json", "history.bin"];
 
 /// Looks at the data directory.
 pub(super) fn directory(data_dir: &Path) -> Finding {
