@@ -1,6 +1,6 @@
 //! `app http`, `app events`, `app alerts` and `app watch`: asking a host through its address on this machine.
 
-mod client;
+pub(crate) mod client;
 mod view;
 
 use std::io::{self, Read as _, Write as _};

@@ -30,7 +30,6 @@ pub(crate) async fn host(global: &Global, args: &HostRunArgs) -> Result<(), Fail
     let files = Files { config: args.config.clone(), services: args.services.clone() };
     let gateway = files.config(&config.data_dir)?;
     settle_in(&mut config, &args.run);
-    // The vault's directory is made, and checked, with the vault: the host's files go there afterwards.
     let host_config = HostConfig {
         services: files.services(&config.data_dir)?,
         files,
@@ -38,9 +37,6 @@ pub(crate) async fn host(global: &Global, args: &HostRunArgs) -> Result<(), Fail
         mode: network.mode,
         ..HostConfig::new(gateway, &config.data_dir, config.label.to_string())
     };
-    node_manager::Vault::open(&config.data_dir, Part::NodeManager)
-        .map(drop)
-        .map_err(node_manager::StartError::from)?;
     let (host, requested) = Host::open(host_config)?;
     config.requested = Some(requested);
     let service = Service::start(&config, network).await?;
@@ -136,6 +132,9 @@ impl From<InboxError> for Failure {
 
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
+        if let HostError::Directory(error) = error {
+            return node_manager::StartError::from(error).into();
+        }
         Self::new(Kind::Vault, error)
             .hint("check that the disk has room and that the data directory may be written to")
     }

@@ -1,5 +1,6 @@
 //! `demo`: the whole story on one machine, with real sockets on loopback and nothing mocked.
 
+mod serving;
 mod story;
 
 use std::path::Path;
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
 
 async fn tell(story: &mut Story, directory: &Path) -> Result<(), Failure> {
     let relay = relay(story).await?;
+    let beacon = serving::beacon(story).await?;
     let mut host = Actor::start(story, directory, Part::NodeManager, &relay).await?;
     let mut app = Actor::start(story, directory, Part::App, &relay).await?;
     let pairing = pair(story, &mut host, &mut app).await?;
@@ -58,11 +60,9 @@ async fn tell(story: &mut Story, directory: &Path) -> Result<(), Failure> {
 
     let moved = move_relay(story, relay, &host, &app).await?;
     round_trips(story, &host, &app, pairing).await?;
-    for actor in [&host, &app] {
-        actor.service.stop().await;
-    }
+    let asked = serving::ask(story, &beacon, (host, app), &moved, pairing).await;
     moved.shutdown().await;
-    Ok(())
+    asked
 }
 
 /// One side: its service and what it has to tell.

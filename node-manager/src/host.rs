@@ -26,6 +26,7 @@ use crate::channel::Mode;
 use crate::doctor::{Doctor, Started};
 use crate::service::Service;
 use crate::tunnels::Requested;
+use crate::vault::{Vault, VaultError};
 pub use files::{FileError, Files};
 pub use grants::{GrantBook, GrantError};
 pub use observed::{AlertEntry, Observed};
@@ -127,6 +128,7 @@ impl Host {
             budget: config.message_budget,
             mode: config.mode,
         };
+        Vault::prepare_directory(&data_dir)?;
         let audit_path = audit_path(&data_dir);
         let log = audit::Log::open(&audit_path, gateway_config.audit)?;
         let recorder = Recorder::start(log).map_err(HostError::Thread)?;
@@ -257,6 +259,9 @@ pub(crate) fn pairing_text(pairing: PairingId) -> String {
 /// Why a host cannot answer requests.
 #[derive(Debug, Error)]
 pub enum HostError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] VaultError),
     /// The audit log cannot be written.
     #[error(transparent)]
     Audit(#[from] AuditError),

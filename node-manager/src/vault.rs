@@ -66,6 +66,14 @@ impl Vault {
         Self::with(path, part, move || file::open(&file))
     }
 
+    /// Makes a data directory, for its owner alone, or takes one that is there from everybody else.
+    ///
+    /// # Errors
+    /// [`VaultError`] when it cannot be used, or others use it too.
+    pub fn prepare_directory(directory: &Path) -> Result<(), VaultError> {
+        file::prepare(directory).map(drop)
+    }
+
     /// Whether a data directory has a vault.
     ///
     /// # Errors

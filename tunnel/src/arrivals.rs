@@ -62,6 +62,12 @@ impl Arrivals {
         }
     }
 
+    /// What came was for another process of this side: the sender learns that from the next message, so that goes now.
+    pub(crate) fn misdirected(&mut self, now: Instant) {
+        self.news = true;
+        self.due = Some(now);
+    }
+
     fn want(&mut self, now: Instant) {
         self.wanting += 1;
         let at = if self.wanting >= EVERY { now } else { now + MAX_ACK_DELAY };

@@ -243,6 +243,9 @@ impl Connection {
         }
         if envelope.to != 0 && envelope.to != self.config.epoch {
             self.counters.stale += 1;
+            if is_current && envelope.frames.iter().any(is_ours) {
+                self.arrivals.misdirected(now.instant);
+            }
             return Ok(());
         }
         for frame in envelope.frames {

@@ -23,13 +23,15 @@ use crate::control::{Access, PeerStatus, Request as Ask, Response as Told, Room}
 use crate::failure::{Failure, Kind};
 use crate::{daemon, settings};
 
+/// How long an answer is waited for, if nobody says.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest JSON that is taken, in bytes.
 const MAX_JSON: usize = 16 << 20;
 /// The longest event that is taken, in bytes.
 const MAX_EVENT: usize = 1 << 20;
 
 /// A host that can be asked.
-pub(super) struct Asking {
+pub(crate) struct Asking {
     /// Where, such as `127.0.0.1:17001`.
     address: String,
     /// What the host is called.
@@ -84,6 +86,12 @@ impl Asking {
         Ok(Self { address, name, token: shown.transpose()?, patience, own })
     }
 
+    /// Whatever is at an address of this machine.
+    pub(crate) fn at(address: &str) -> Self {
+        let address = address.to_owned();
+        Self { name: address.clone(), address, token: None, patience: PATIENCE, own: None }
+    }
+
     /// Asks something.
     pub(super) async fn ask(
         &self,
@@ -119,7 +127,7 @@ impl Asking {
     }
 
     /// A JSON document.
-    pub(super) async fn json(&self, target: &str) -> Result<Value, Failure> {
+    pub(crate) async fn json(&self, target: &str) -> Result<Value, Failure> {
         let answer = self.ask("GET", target, &[], Bytes::new()).await?;
         let status = answer.status();
         let body = http_body_util::Limited::new(answer.into_body(), MAX_JSON).collect().await;

@@ -355,6 +355,24 @@ fn after_a_crash_nobody_knows_and_it_is_not_run_again() {
 }
 
 #[test]
+fn a_request_to_an_earlier_process_costs_one_more_round_trip_and_no_more() {
+    let mut world = World::calm();
+    let first = world.open(Request::new("GET", "/first"));
+    let (stream, _) = world.requested();
+    world.answer(stream, b"first");
+    assert!(world.read_all(APP, first).1.is_ok());
+    world.restart(MANAGER);
+    world.renew();
+    let begun = world.now;
+    let second = world.open(Request::new("GET", "/second"));
+    let (stream, _) = world.requested();
+    world.answer(stream, b"second");
+    assert!(world.read_all(APP, second) == (b"second".to_vec(), Ok(())));
+    // Half a second each way.
+    assert_eq!(world.now.saturating_sub(begun), Duration::from_secs(2));
+}
+
+#[test]
 fn an_answer_is_kept_although_nobody_waits_any_more() {
     let mut world = World::calm();
     let first = world.open(post());
