@@ -142,7 +142,9 @@ fn flags_and_variables_that_documents_name_are_there() {
     let prose: String = GUIDE.split("```").step_by(2).collect();
     let mut flags = 0;
     for word in prose.split(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c)) {
-        if let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty() && !others.contains(flag))
+        if let Some(flag) = word
+            .strip_prefix("--")
+            .filter(|flag| !flag.trim_matches('-').is_empty() && !others.contains(flag))
         {
             let is_there = flag == "help" || options.iter().any(|option| option.get_long() == Some(flag));
             assert!(is_there, "--{flag}");

@@ -90,8 +90,8 @@ pub(super) fn check(reached: Option<&Result<Reached, String>>) -> Vec<Finding> {
         }
         Some(Ok(reached)) => reached,
     };
-    let served = if reached.served.is_empty() { "nothing yet".to_owned() } else { reached.served.join(", ") };
-    let seen = format!("connected to {}, served: {served}", nodes(reached.connected));
+    let list = if reached.served.is_empty() { "nothing yet".to_owned() } else { reached.served.join(", ") };
+    let seen = format!("connected to {}, served: {list}", nodes(reached.connected));
     let serves = |name: &str| reached.served.contains(&name);
     let mut findings = Vec::new();
     if reached.connected == 0 {

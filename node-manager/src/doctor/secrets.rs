@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::report::Finding;
 
 /// The longest file that may hold a JWT secret, in bytes: 64 digits, 0x, and a line's end.
-const MAX_JWT: u64 = 128;
+const MAX_JWT: usize = 128;
 
 /// Looks at the tokens of the services and, where it is configured, at the JWT secret.
 pub(super) fn check(config: &Config) -> Vec<Finding> {
@@ -92,8 +92,8 @@ fn jwt(path: &Path) -> Finding {
 }
 
 fn is_jwt(path: &Path) -> io::Result<bool> {
-    let mut text = Zeroizing::new(Vec::with_capacity(MAX_JWT as usize + 1));
-    File::open(path)?.take(MAX_JWT + 1).read_to_end(&mut text)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_JWT + 1));
+    File::open(path)?.take(MAX_JWT as u64 + 1).read_to_end(&mut text)?;
     let digits = text.trim_ascii();
     let digits = digits.strip_prefix(b"0x").unwrap_or(digits);
     Ok(digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit))

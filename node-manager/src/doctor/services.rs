@@ -26,8 +26,8 @@ const KEYMANAGER: &str = "keymanager";
 pub(super) async fn check(config: &Config, raised: &[Alert]) -> Vec<Finding> {
     let asker = Asker::new(config);
     let services = config.policy.services().iter();
-    let asked = services.map(|service| one(&asker, service, config.thresholds));
-    let mut findings = futures::future::join_all(asked).await.concat();
+    let each = services.map(|service| one(&asker, service, config.thresholds));
+    let mut findings = futures::future::join_all(each).await.concat();
     if let Some(alert) = raised.iter().find(|alert| alert.kind == Kind::MissedAttestations) {
         findings.push(Finding::failed("attestations", &alert.text, alert.kind.runbook()));
     }
@@ -65,7 +65,7 @@ async fn reach(service: &Service) -> Result<(), Finding> {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => seen = error.kind().to_string(),
-            Err(_) => seen = "no answer in time".to_owned(),
+            Err(_) => "no answer in time".clone_into(&mut seen),
         }
     }
     let fix = "start it (systemctl status, journalctl -u), or mend its url in config.toml";
@@ -110,9 +110,9 @@ fn answers(service: &Service, answer: &Answer, what: &str, fix: &str) -> Finding
 
 fn sync(answer: &Value, most: u64) -> Finding {
     let check = "beacon node in sync";
-    let data = &answer["data"];
-    let is = |key: &str| data[key].as_bool() == Some(true);
-    let Some(distance) = number(&data["sync_distance"]) else {
+    let said = |key: &str| answer.get("data")?.get(key);
+    let is = |key: &str| said(key).and_then(Value::as_bool) == Some(true);
+    let Some(distance) = said("sync_distance").and_then(number) else {
         return Finding::failed(
             check,
             "it does not say how far it is",
@@ -142,7 +142,7 @@ fn sync(answer: &Value, most: u64) -> Finding {
 fn peer_count(answer: &Answer, least: u64) -> Finding {
     let check = "beacon node's peers";
     let count = match answer {
-        Answer::Json(200, answer) => number(&answer["data"]["connected"]),
+        Answer::Json(200, answer) => answer.pointer("/data/connected").and_then(number),
         _ => None,
     };
     match count {
@@ -163,7 +163,7 @@ fn peer_count(answer: &Answer, least: u64) -> Finding {
 fn port(inbound: &Answer) -> Finding {
     let check = "beacon node's P2P port";
     let count = match inbound {
-        Answer::Json(200, answer) => answer["data"].as_array().map_or(0, Vec::len),
+        Answer::Json(200, answer) => answer.get("data").and_then(Value::as_array).map_or(0, Vec::len),
         _ => 0,
     };
     if count > 0 {
@@ -186,9 +186,9 @@ fn execution(service: &Service, answer: &Answer) -> Finding {
             "start the client with JSON-RPC on (Nimbus, Geth: --http or --rpc)",
         );
     };
-    match &told["result"] {
-        Value::Bool(false) => Finding::ok(EXECUTION, "in sync"),
-        Value::Object(progress) => {
+    match told.get("result") {
+        Some(Value::Bool(false)) => Finding::ok(EXECUTION, "in sync"),
+        Some(Value::Object(progress)) => {
             let block = |key: &str| progress.get(key).and_then(hex);
             let seen = match (block("currentBlock"), block("highestBlock")) {
                 (Some(at), Some(of)) => format!("still syncing: block {at} of {of}"),

@@ -88,8 +88,8 @@ mod tests {
     use super::super::State as Means;
     use super::*;
 
-    fn status(state: State) -> Result<Status, Error> {
-        Ok(Status {
+    fn status(state: State) -> Status {
+        Status {
             name: "beacon".to_owned(),
             kind: KindOf::Unit,
             state,
@@ -99,16 +99,16 @@ mod tests {
             exit: Some("exit status 1".to_owned()),
             description: String::new(),
             problem: None,
-        })
+        }
     }
 
     #[test]
     fn what_runs_is_well_and_what_is_not_known_has_failed() {
         let state = |status| judge("beacon", status).state;
-        assert_eq!(state(status(State::Running)), Means::Ok);
-        assert_eq!(state(status(State::Stopped)), Means::Warning);
-        assert_eq!(state(status(State::Failed)), Means::Failed);
-        assert_eq!(state(status(State::Unknown)), Means::NotChecked);
+        assert_eq!(state(Ok(status(State::Running))), Means::Ok);
+        assert_eq!(state(Ok(status(State::Stopped))), Means::Warning);
+        assert_eq!(state(Ok(status(State::Failed))), Means::Failed);
+        assert_eq!(state(Ok(status(State::Unknown))), Means::NotChecked);
         assert_eq!(state(Err(Error::NoUnit("nimbo.service".to_owned()))), Means::Failed);
         let unknown = Error::UnknownService { name: "x".to_owned(), known: "y".to_owned() };
         assert_eq!(state(Err(unknown)), Means::Warning);

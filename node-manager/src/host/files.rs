@@ -103,9 +103,9 @@ mod tests {
         let text = |name: &str| format!("[[service]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:1\"\n");
         fs::write(directory.path().join(CONFIG), text("own")).unwrap();
         assert_eq!(names(&none), ["own"]);
-        let named = directory.path().join("other.toml");
-        fs::write(&named, text("named")).unwrap();
-        assert_eq!(names(&Files { config: Some(named), services: None }), ["named"]);
+        let other = directory.path().join("other.toml");
+        fs::write(&other, text("named")).unwrap();
+        assert_eq!(names(&Files { config: Some(other), services: None }), ["named"]);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Asker {
         let json = serde_json::from_slice::<Value>(&body);
         match (response.origin, json) {
             (Origin::Gateway, Ok(told)) => {
-                let message = told["message"].as_str().unwrap_or("it was not asked");
+                let message = told.get("message").and_then(Value::as_str).unwrap_or("it was not asked");
                 Answer::None(format!("has no answer: {message}"))
             }
             (Origin::Gateway, Err(_)) => Answer::None("has no answer".to_owned()),
