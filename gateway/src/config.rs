@@ -50,6 +50,8 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// The folder whose disk is watched.
     pub disk_path: PathBuf,
+    /// The secret that beacon node and execution client share, to be looked at when the host is examined.
+    pub jwt_secret: Option<PathBuf>,
 }
 
 /// How much at a time.
@@ -115,6 +117,12 @@ pub enum Problem {
     /// A mount that no path is below.
     #[error("`{0}` is no mount: `/` before letters, digits and `-._~,`, without one at the end")]
     Mount(String),
+    /// A name that systemd gives to no credential.
+    #[error("`{0}` is no name of a credential: letters, digits and `-._`, as in the unit's LoadCredential")]
+    Credential(String),
+    /// Two places for one token.
+    #[error("the service `{0}` has both token_file and token_credential: keep one of them")]
+    TwoTokens(String),
     /// A number out of range.
     #[error("{0} has to be from {1} to {2}")]
     Range(&'static str, u64, u64),
@@ -182,7 +190,8 @@ impl Config {
         }
         let limits = file.limits.finish(place)?;
         let (audit, (thresholds, disk_path)) = (file.audit.finish(place)?, file.watch.finish(place)?);
-        Ok(Self { policy: Policy::new(services), limits, audit, thresholds, disk_path })
+        let jwt_secret = file.doctor.jwt_secret;
+        Ok(Self { policy: Policy::new(services), limits, audit, thresholds, disk_path, jwt_secret })
     }
 }
 
@@ -195,6 +204,12 @@ fn read(place: Place<'_>) -> Result<File, ConfigError> {
     })
 }
 
+/// Whether systemd takes a name for a credential. It is a file's name, and nothing that leads elsewhere.
+fn is_credential(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=255).contains(&name.len()) && name.bytes().all(is_known) && name.bytes().any(|byte| byte != b'.')
+}
+
 /// A service while its profile and the file are put together.
 struct Draft {
     name: String,
@@ -203,6 +218,7 @@ struct Draft {
     url: Option<BaseUrl>,
     mount: Option<String>,
     token_file: Option<PathBuf>,
+    token_credential: Option<String>,
     max_running: Option<usize>,
     max_waiting: Option<usize>,
     rules: Vec<crate::policy::Rule>,
@@ -227,6 +243,16 @@ impl Draft {
                 Err(place.wrong(mount.span(), Problem::Mount(mount.get_ref().clone())))
             }
         });
+        if entry.token_file.is_some() && entry.token_credential.is_some() {
+            return Err(place.wrong(span, Problem::TwoTokens(name)));
+        }
+        let credential = entry.token_credential.map(|credential| {
+            if is_credential(credential.get_ref()) {
+                Ok(credential.into_inner())
+            } else {
+                Err(place.wrong(credential.span(), Problem::Credential(credential.get_ref().clone())))
+            }
+        });
         let number = |what, value: Option<Spanned<u64>>, most| {
             value.map(|value| entry::within(place, what, &value, 1, most)).transpose()
         };
@@ -244,6 +270,7 @@ impl Draft {
             url: url.transpose()?,
             mount: mount.transpose()?,
             token_file: entry.token_file,
+            token_credential: credential.transpose()?,
             max_running: number("max_running", entry.max_running, 1024)?.map(entry::count),
             max_waiting: number("max_waiting", entry.max_waiting, 10_000)?.map(entry::count),
             rules: rules.collect::<Result<_, _>>()?,
@@ -256,7 +283,9 @@ impl Draft {
         self.enabled = by.enabled;
         self.url = by.url.or(self.url.take());
         self.mount = by.mount.or(self.mount.take());
-        self.token_file = by.token_file.or(self.token_file.take());
+        if by.token_file.is_some() || by.token_credential.is_some() {
+            (self.token_file, self.token_credential) = (by.token_file, by.token_credential);
+        }
         self.max_running = by.max_running.or(self.max_running);
         self.max_waiting = by.max_waiting.or(self.max_waiting);
         self.rules.splice(0..0, by.rules);
@@ -274,6 +303,7 @@ impl Draft {
             base,
             mount: self.mount.unwrap_or_default(),
             token_file: self.token_file,
+            token_credential: self.token_credential,
             max_running: self.max_running.unwrap_or(MAX_RUNNING),
             max_waiting: self.max_waiting.unwrap_or(MAX_WAITING),
             rules: self.rules,

@@ -284,8 +284,10 @@ async fn select(mut body: AnswerBody, listed: &[Glob], decision: &Decision<'_>) 
 impl Gate {
     /// The service's token, if it has one. The file is a line: reading it takes no longer than finding it.
     fn token(&self, service: &Service) -> Result<Option<Token>, TokenError> {
-        let Some(path) = &service.token_file else { return Ok(None) };
-        let (token, shared) = Token::read(path)?;
+        let Some(path) = service.token_path()? else { return Ok(None) };
+        let (token, shared) = Token::read(&path)?;
+        // systemd guards its credentials with more than the mode.
+        let shared = shared && service.token_file.is_some();
         if shared && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 path = %path.display(), service = service.name,

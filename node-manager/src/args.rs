@@ -1,6 +1,9 @@
 //! The command line.
 
 mod ask;
+mod doctor;
+#[cfg(test)]
+mod documents;
 mod run;
 
 use std::net::IpAddr;
@@ -11,6 +14,7 @@ use waku::Multiaddr;
 use waku_pairing::hello::Label;
 
 pub(crate) use ask::{AlertsArgs, AskArgs, EventsArgs, HttpArgs, WatchArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use run::{AppRunArgs, HostRunArgs, RunArgs, TokenArgs};
 
 /// Pairs this host with an app over Waku and keeps a private session between them, wherever either moves: no public
@@ -111,6 +115,10 @@ pub(crate) enum Command {
     Ping(PingArgs),
     /// Who asked for what, and what came of it
     Audit(AuditArgs),
+    /// Whether everything on this host is as it should be, and what to do where it is not
+    ///
+    /// The running service examines; without one this command does, and sees less. Apps can ask for the same.
+    Doctor(DoctorArgs),
     /// The app's side of all this, without a graphical interface
     #[command(subcommand)]
     App(AppCommand),

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use node_manager::app::{App, AppConfig, Forward, InboxError, LocalToken};
-use node_manager::host::{Host, HostConfig, HostError};
+use node_manager::host::{FileError, Files, Host, HostConfig, HostError};
 use node_manager::{Service, ServiceConfig};
 use waku_pairing::party::Part;
 use zeroize::Zeroizing;
@@ -15,17 +14,11 @@ use crate::args::{AppRunArgs, Global, HostRunArgs, RunArgs, TokenArgs};
 use crate::control::{Notice, Room, Server, Watch};
 use crate::failure::{Failure, Kind};
 use crate::page::Page;
+use crate::readiness;
 use crate::settings;
 use crate::signals::Signals;
 use crate::terminal::print_line;
 
-/// The name of the configuration in the data directory.
-const CONFIG: &str = "config.toml";
-/// What is answered without a configuration.
-const NIMBUS: &str = "profile = \"nimbus\"\n";
-/// The name of the list of services in the data directory, and the longest that is read, in bytes.
-const SERVICES: &str = "services.toml";
-const MAX_SERVICES: u64 = 256 * 1024;
 /// The longest token file that is read, in bytes.
 const MAX_TOKEN: u64 = 4096;
 
@@ -34,16 +27,21 @@ pub(crate) async fn host(global: &Global, args: &HostRunArgs) -> Result<(), Fail
     let mut config = settings::service(global, Part::NodeManager, Some(&args.run.label))?;
     let network = args.run.network.network()?;
     let mut signals = Signals::new()?;
-    let gateway = gateway(args.config.as_deref(), &config.data_dir)?;
+    let files = Files { config: args.config.clone(), services: args.services.clone() };
+    let gateway = files.config(&config.data_dir)?;
     settle_in(&mut config, &args.run);
-    let services = services(args.services.as_deref(), &config.data_dir)?;
-    let host_config =
-        HostConfig { services, ..HostConfig::new(gateway, &config.data_dir, config.label.to_string()) };
+    let host_config = HostConfig {
+        services: files.services(&config.data_dir)?,
+        files,
+        message_budget: config.message_budget,
+        mode: network.mode,
+        ..HostConfig::new(gateway, &config.data_dir, config.label.to_string())
+    };
     let (host, requested) = Host::open(host_config)?;
     config.requested = Some(requested);
     let service = Service::start(&config, network).await?;
-    let hosting = host.start(service.party().clone());
-    let room = Arc::new(Room::of_host(service, hosting.grants().clone()));
+    let hosting = host.start(&service);
+    let room = Arc::new(Room::of_host(service, hosting.grants().clone(), hosting.doctor().clone()));
     let ended = run(&room, &mut signals).await;
     let stopped = signals.unless_interrupted(async {
         room.service.stop().await;
@@ -91,6 +89,7 @@ fn settle_in(config: &mut ServiceConfig, args: &RunArgs) {
 async fn run(room: &Arc<Room>, signals: &mut Signals) -> Result<(), Failure> {
     let server = Server::open(room.service.data_dir())?;
     announce(&room.service).await;
+    readiness::up();
     let mut watch = Watch::local(&room.service);
     tokio::select! {
         () = server.run(room) => {}
@@ -99,34 +98,8 @@ async fn run(room: &Arc<Room>, signals: &mut Signals) -> Result<(), Failure> {
         }
         signal = signals.next() => tracing::info!(signal, "stopping"),
     }
+    readiness::stopping();
     Ok(())
-}
-
-/// What apps may ask: the file that is named, the one in the data directory, or what suits Nimbus.
-pub(crate) fn gateway(named: Option<&Path>, data_dir: &Path) -> Result<waku_gateway::Config, Failure> {
-    let own = data_dir.join(CONFIG);
-    let read = match named {
-        Some(path) => waku_gateway::Config::load(path),
-        None if own.exists() => waku_gateway::Config::load(&own),
-        None => waku_gateway::Config::parse("the built-in configuration", NIMBUS),
-    };
-    read.map_err(Failure::usage)
-}
-
-/// The services that are looked after: those of the file that is named, or of the one in the data directory.
-fn services(named: Option<&Path>, data_dir: &Path) -> Result<Option<waku_supervisor::Config>, Failure> {
-    let own = data_dir.join(SERVICES);
-    let path = match named {
-        Some(path) => path,
-        None if own.exists() => &own,
-        None => return Ok(None),
-    };
-    let failed = |error: io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
-    if fs::metadata(path).map_err(failed)?.len() > MAX_SERVICES {
-        return Err(Failure::usage(format!("{} is too long", path.display())));
-    }
-    let text = fs::read_to_string(path).map_err(failed)?;
-    waku_supervisor::Config::parse(&path.display().to_string(), &text).map(Some).map_err(Failure::usage)
 }
 
 /// The token that a file has.
@@ -142,6 +115,12 @@ pub(crate) fn token(args: &TokenArgs) -> Result<Option<LocalToken>, Failure> {
         Failure::usage(format!("{}: {error}", path.display())).hint("make one with `openssl rand -hex 32`")
     })?;
     Ok(Some(token))
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::usage(error)
+    }
 }
 
 impl From<InboxError> for Failure {

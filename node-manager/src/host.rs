@@ -1,6 +1,7 @@
 //! The host's side of HTTP over Waku: paired apps' requests, answered by the services of this machine as far as the
 //! configuration and the pairing's grants allow, and by the manager itself.
 
+mod files;
 mod grants;
 mod observed;
 mod own;
@@ -21,8 +22,12 @@ use waku_pairing::endpoint::Handle as Party;
 use waku_pairing::record::PairingId;
 use waku_supervisor::Supervisor;
 
+use crate::channel::Mode;
+use crate::doctor::{Doctor, Started};
+use crate::service::Service;
 use crate::tunnels::Requested;
 use crate::vault::{Vault, VaultError};
+pub use files::{FileError, Files};
 pub use grants::{GrantBook, GrantError};
 pub use observed::{AlertEntry, Observed};
 pub(crate) use own::{HISTORY_TYPE, values};
@@ -48,6 +53,12 @@ pub struct HostConfig {
     pub data_dir: PathBuf,
     /// What the host calls itself.
     pub label: String,
+    /// Where `gateway` and `services` were read from.
+    pub files: Files,
+    /// As the service was told.
+    pub message_budget: Option<(u32, Duration)>,
+    /// As the service's network has it.
+    pub mode: Mode,
     /// The services that apps may start and stop.
     pub services: Option<waku_supervisor::Config>,
     /// The time between two looks at the host and the node: a minute, but for tests.
@@ -57,13 +68,24 @@ pub struct HostConfig {
 impl HostConfig {
     /// The defaults.
     pub fn new(gateway: Config, data_dir: impl Into<PathBuf>, label: impl Into<String>) -> Self {
-        Self { gateway, data_dir: data_dir.into(), label: label.into(), services: None, watch_every: MINUTE }
+        Self {
+            gateway,
+            data_dir: data_dir.into(),
+            label: label.into(),
+            files: Files::default(),
+            message_budget: None,
+            mode: Mode::Relay,
+            services: None,
+            watch_every: MINUTE,
+        }
     }
 }
 
 /// The host's side, before it is at work.
 pub struct Host {
     inner: Arc<Inner>,
+    files: Files,
+    started: Started,
     watch: Watch,
     observed: watch::Sender<Observed>,
     requested: mpsc::Receiver<Requested>,
@@ -84,6 +106,7 @@ struct Inner {
 
 /// A host's side at work. Dropped, it stops at once.
 pub struct Hosting {
+    doctor: Doctor,
     serving: JoinHandle<()>,
     watching: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -97,8 +120,14 @@ impl Host {
     /// # Errors
     /// [`HostError`]; nothing is left running then.
     pub fn open(config: HostConfig) -> Result<(Self, mpsc::Sender<Requested>), HostError> {
-        let HostConfig { gateway: gateway_config, data_dir, label, services: supervised, watch_every } =
-            config;
+        let HostConfig { gateway: gateway_config, data_dir, label, files, .. } = config;
+        let (supervised, watch_every) = (config.services, config.watch_every);
+        let started = Started {
+            config: gateway_config.clone(),
+            services: supervised.clone(),
+            budget: config.message_budget,
+            mode: config.mode,
+        };
         Vault::prepare_directory(&data_dir)?;
         let audit_path = audit_path(&data_dir);
         let log = audit::Log::open(&audit_path, gateway_config.audit)?;
@@ -108,7 +137,7 @@ impl Host {
             policy: gateway_config.policy.clone(),
             thresholds: gateway_config.thresholds,
             disk_path: gateway_config.disk_path.clone(),
-            history: data_dir.join(HISTORY),
+            history: history_path(&data_dir),
             every: watch_every,
         })?;
         let supervisor =
@@ -127,18 +156,25 @@ impl Host {
             observed: watched,
         });
         let (sender, requested) = mpsc::channel(REQUESTS);
-        Ok((Self { inner, watch, observed, requested, supervisor }, sender))
+        Ok((Self { inner, files, started, watch, observed, requested, supervisor }, sender))
     }
 
-    /// Answers requests from now on. The party knows what pairings are called.
-    pub fn start(self, party: Party) -> Hosting {
-        let Self { inner, watch, observed, requested, supervisor } = self;
+    /// Answers the requests of a service from now on.
+    pub fn start(self, service: &Service) -> Hosting {
+        let Self { inner, files, started, watch, observed, requested, supervisor } = self;
+        let doctor = Doctor::new(service, files, started, observed.subscribe(), supervisor.clone());
         let (stop, stopping) = watch::channel(false);
         let grants = inner.grants.clone();
+        let party = service.party().clone();
         let watching = tokio::spawn(observed::follow(watch, observed, party.clone(), stopping));
-        let serving = tokio::spawn(serve_all(inner, party, requested));
-        Hosting { serving, watching: Some(watching), stop, grants, supervisor }
+        let serving = tokio::spawn(serve_all(inner, party, doctor.clone(), requested));
+        Hosting { doctor, serving, watching: Some(watching), stop, grants, supervisor }
     }
+}
+
+/// Where the day of figures of a data directory is.
+pub(crate) fn history_path(data_dir: &Path) -> PathBuf {
+    data_dir.join(HISTORY)
 }
 
 /// Where the audit log of a data directory is.
@@ -150,6 +186,11 @@ impl Hosting {
     /// What pairings may do.
     pub fn grants(&self) -> &GrantBook {
         &self.grants
+    }
+
+    /// Says how the host is.
+    pub fn doctor(&self) -> &Doctor {
+        &self.doctor
     }
 
     /// Stops, with everything saved.
@@ -175,12 +216,17 @@ impl Drop for Hosting {
     }
 }
 
-async fn serve_all(inner: Arc<Inner>, party: Party, mut requested: mpsc::Receiver<Requested>) {
+async fn serve_all(
+    inner: Arc<Inner>,
+    party: Party,
+    doctor: Doctor,
+    mut requested: mpsc::Receiver<Requested>,
+) {
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             next = requested.recv() => match next {
-                Some(next) => _ = running.spawn(serve::serve(Arc::clone(&inner), party.clone(), next)),
+                Some(next) => _ = running.spawn(serve::serve(Arc::clone(&inner), party.clone(), doctor.clone(), next)),
                 None => return,
             },
             Some(ended) = running.join_next(), if !running.is_empty() => {

@@ -6,6 +6,7 @@
 
 pub mod app;
 mod channel;
+pub mod doctor;
 pub mod host;
 mod kept_file;
 mod service;

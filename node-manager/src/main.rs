@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod audit;
+mod checkup;
 mod control;
 mod daemon;
 mod demo;
@@ -11,6 +12,7 @@ mod logging;
 mod page;
 mod pair;
 mod peers;
+mod readiness;
 mod settings;
 mod show;
 mod signals;
@@ -70,6 +72,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::App(AppCommand::Alerts(args)) => ask::alerts(&global, args).await,
         Command::App(AppCommand::Watch(args)) => ask::watch(&global, args).await,
         Command::Audit(args) => audit::audit(&global, &args),
+        Command::Doctor(args) => checkup::doctor(&global, args).await,
         command => on_part(&global, command).await,
     }
 }

@@ -151,6 +151,12 @@ impl Config {
         self.services.iter().map(|service| service.name.as_str())
     }
 
+    /// The units of systemd among the services, without child processes: to look at them and start nothing.
+    pub fn only_units(&self) -> Self {
+        let is_unit = |service: &&ServiceSpec| matches!(service.kind, Kind::Unit(_));
+        Self { services: self.services.iter().filter(is_unit).cloned().collect() }
+    }
+
     /// A rule for a file below `/etc/polkit-1/rules.d` that lets a user start, stop and restart the units of the system
     /// that are configured, and no others. Nothing when there are none.
     pub fn polkit_rule(&self, user: &str) -> Option<String> {

@@ -40,6 +40,8 @@ pub(super) struct File {
     pub(super) audit: AuditEntry,
     #[serde(default)]
     pub(super) watch: WatchEntry,
+    #[serde(default)]
+    pub(super) doctor: DoctorEntry,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +51,7 @@ pub(super) struct ServiceEntry {
     pub(super) url: Option<Spanned<String>>,
     pub(super) mount: Option<Spanned<String>>,
     pub(super) token_file: Option<PathBuf>,
+    pub(super) token_credential: Option<Spanned<String>>,
     pub(super) enabled: Option<bool>,
     pub(super) max_running: Option<Spanned<u64>>,
     pub(super) max_waiting: Option<Spanned<u64>>,
@@ -97,6 +100,12 @@ pub(super) struct WatchEntry {
     disk_path: Option<PathBuf>,
     disk_days: Option<Spanned<u64>>,
     max_clock_offset_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DoctorEntry {
+    pub(super) jwt_secret: Option<PathBuf>,
 }
 
 /// A rule that cannot be used.

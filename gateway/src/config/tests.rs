@@ -93,6 +93,15 @@ fn what_is_wrong_is_told_with_its_line() {
         ),
         (wrong(&format!("{service}mount = \"x/\"\n")), "gateway.toml:4: `x/` is no mount"),
         (
+            wrong(&format!("{service}token_credential = \"../x\"\n")),
+            "gateway.toml:4: `../x` is no name of a credential",
+        ),
+        (
+            wrong(&format!("{service}token_file = \"/t\"\ntoken_credential = \"t\"\n")),
+            "gateway.toml:2: the service `x` has both",
+        ),
+        (wrong("profile = \"nimbus\"\n[doctor]\njwt = \"x\"\n"), "gateway.toml:3: unknown field `jwt`"),
+        (
             wrong(&format!("{service}max_running = 0\n")),
             "gateway.toml:4: max_running has to be from 1 to 1024",
         ),
@@ -113,6 +122,24 @@ fn what_is_wrong_is_told_with_its_line() {
         (rule("paths = [\"/a\"]\nmax_response_bytes = 99999999999"), "gateway.toml:6: max_response_bytes"),
     ] {
         assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_token_has_one_place_and_the_file_s_word_counts() {
+    let keys = |rest: &str| {
+        let text = format!(
+            "profile = \"nimbus\"\n[[service]]\nname = \"keymanager\"\n{rest}\n[doctor]\njwt_secret = \"/j\"\n"
+        );
+        let config = Config::parse("gateway.toml", &text).unwrap();
+        assert_eq!(config.jwt_secret, Some("/j".into()));
+        let found = service(&config, "keymanager").unwrap();
+        (found.token_file.clone(), found.token_credential.clone())
+    };
+    assert_eq!(keys("token_credential = \"api-token.v2\""), (None, Some("api-token.v2".to_owned())));
+    assert_eq!(keys("token_file = \"/t\""), (Some("/t".into()), None));
+    for name in ["", ".", "..", "a/b", "a b", "${X}"] {
+        assert!(!is_credential(name), "{name}");
     }
 }
 

@@ -146,6 +146,8 @@ pub struct Service {
     pub mount: String,
     /// The file with the token it asks for.
     pub token_file: Option<PathBuf>,
+    /// The credential of systemd with the token, where no file is named.
+    pub token_credential: Option<String>,
     /// Requests at a time.
     pub max_running: usize,
     /// Requests that wait for their turn; more are refused.

@@ -1,15 +1,21 @@
 //! The token a service asks for: read from its file for one call, and wiped afterwards. The copy in the request's header
 //! and in the socket's buffer is the HTTP client's, and is freed without being wiped.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hyper::header::HeaderValue;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::policy::Service;
+
+/// Where systemd tells a service where its credentials are.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// Longest token, in bytes.
 const MAX_LEN: usize = 4096;
 
@@ -25,6 +31,30 @@ pub enum TokenError {
     /// Empty, longer than 4 KiB, or with something other than printable ASCII.
     #[error("its token file has no token: one line of printable ASCII")]
     Odd,
+    /// Nobody hands out credentials.
+    #[error("its token is systemd's credential `{0}`, which only the unit with LoadCredential is given")]
+    NoCredentials(String),
+}
+
+impl Service {
+    /// Where its token is; nothing when it asks for none. A credential is in the folder that systemd made for this process.
+    ///
+    /// # Errors
+    /// [`TokenError::NoCredentials`]: this process was not started by systemd, or by a unit without any.
+    pub fn token_path(&self) -> Result<Option<PathBuf>, TokenError> {
+        self.token_path_in(env::var_os(CREDENTIALS).as_deref())
+    }
+
+    fn token_path_in(&self, credentials: Option<&OsStr>) -> Result<Option<PathBuf>, TokenError> {
+        match (&self.token_file, &self.token_credential) {
+            (Some(path), _) => Ok(Some(path.clone())),
+            (None, Some(name)) => match credentials {
+                Some(folder) => Ok(Some(Path::new(folder).join(name))),
+                None => Err(TokenError::NoCredentials(name.clone())),
+            },
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 impl Token {
@@ -87,6 +117,19 @@ mod tests {
             assert!(matches!(error, TokenError::Odd));
             assert!(!error.to_string().contains('\u{ff}') && !format!("{error:?}").contains("host"));
         }
+    }
+
+    #[test]
+    fn a_credential_is_in_the_folder_that_systemd_names() {
+        let text = "profile = \"nimbus\"\n[[service]]\nname = \"keymanager\"\ntoken_credential = \"keymanager-token\"\n";
+        let config = crate::Config::parse("c.toml", text).unwrap();
+        let find = |name: &str| config.policy.services().iter().find(|service| service.name == name).unwrap();
+        let folder = Some(OsStr::new("/run/credentials/node-manager.service"));
+        let path = find("keymanager").token_path_in(folder).unwrap();
+        assert_eq!(path, Some("/run/credentials/node-manager.service/keymanager-token".into()));
+        assert_eq!(find("beacon").token_path_in(None).unwrap(), None);
+        let error = find("keymanager").token_path_in(None).unwrap_err();
+        assert!(error.to_string().contains("`keymanager-token`"), "{error}");
     }
 
     #[test]

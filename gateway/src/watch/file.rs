@@ -46,6 +46,14 @@ impl HistoryFile {
         }
     }
 
+    /// What is in a history that perhaps another process writes; nothing when it is not there, or cannot be read. It is left
+    /// as it is.
+    pub fn look(path: &Path) -> Option<History> {
+        let mut bytes = Vec::new();
+        File::open(path).ok()?.take(MAX_LEN + 1).read_to_end(&mut bytes).ok()?;
+        read(&bytes)
+    }
+
     fn load(&self) -> io::Result<History> {
         let file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(History::default()),
@@ -133,6 +141,18 @@ mod tests {
         assert_eq!(HistoryFile::open(&path).unwrap().1, history());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn looking_at_a_history_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("day");
+        assert_eq!(HistoryFile::look(&path), None);
+        HistoryFile { path: path.clone() }.save(&history()).unwrap();
+        assert_eq!(HistoryFile::look(&path), Some(history()));
+        fs::write(&path, b"wgw-day1 and no more").unwrap();
+        assert_eq!(HistoryFile::look(&path), None);
+        assert_eq!(fs::read(&path).unwrap(), b"wgw-day1 and no more");
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What is asked of a daemon, and what it answers.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use node_manager::doctor::Report;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+
+/// How long an examination may take: services that hang are waited for.
+const EXAMINATION: Duration = Duration::from_secs(40);
 
 /// One thing to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +38,8 @@ pub(crate) enum Request {
     Revoke { peer: String },
     /// Measure a round trip, as soon as there is a session. Without a name, to the only peer there is.
     Ping { peer: Option<String>, timeout_ms: u64 },
+    /// As the host: say how it is, with these files in place of the service's own.
+    Doctor { config: Option<PathBuf>, services: Option<PathBuf> },
     /// Tell what happens from now on.
     Watch,
 }
@@ -42,6 +49,7 @@ impl Request {
     pub(super) fn waits_for(&self) -> Duration {
         match self {
             Self::Ping { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
+            Self::Doctor { .. } => EXAMINATION,
             _ => Duration::ZERO,
         }
     }
@@ -66,6 +74,7 @@ pub(crate) enum Response {
     Status(Box<Status>),
     Peer(Box<PeerStatus>),
     Pong { name: String, round_trip_ms: f64 },
+    Doctor(Box<Report>),
 }
 
 /// The line that answers a request.

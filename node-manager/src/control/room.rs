@@ -2,6 +2,7 @@
 
 use node_manager::Service;
 use node_manager::app::EndpointView;
+use node_manager::doctor::Doctor;
 use node_manager::host::GrantBook;
 use tokio::sync::watch;
 use waku_pairing::party::Part;
@@ -14,19 +15,21 @@ pub(crate) struct Room {
     pub(crate) service: Service,
     /// On the host.
     grants: Option<GrantBook>,
+    /// On the host, while it runs.
+    doctor: Option<Doctor>,
     /// On the app's side, while it runs.
     endpoints: Option<watch::Receiver<Vec<EndpointView>>>,
 }
 
 impl Room {
     /// A host at work.
-    pub(crate) fn of_host(service: Service, grants: GrantBook) -> Self {
-        Self { service, grants: Some(grants), endpoints: None }
+    pub(crate) fn of_host(service: Service, grants: GrantBook, doctor: Doctor) -> Self {
+        Self { service, grants: Some(grants), doctor: Some(doctor), endpoints: None }
     }
 
     /// An app's side at work.
     pub(crate) fn of_app(service: Service, endpoints: watch::Receiver<Vec<EndpointView>>) -> Self {
-        Self { service, grants: None, endpoints: Some(endpoints) }
+        Self { service, grants: None, doctor: None, endpoints: Some(endpoints) }
     }
 
     /// A service of either side that answers nobody's requests.
@@ -37,12 +40,17 @@ impl Room {
             }
             Part::App => None,
         };
-        Ok(Self { service, grants, endpoints: None })
+        Ok(Self { service, grants, doctor: None, endpoints: None })
     }
 
     /// What pairings may do.
     pub(super) fn grants(&self) -> Result<&GrantBook, Failure> {
         self.grants.as_ref().ok_or_else(|| Failure::usage("grants are given on the host"))
+    }
+
+    /// Whoever says how the host is.
+    pub(super) fn doctor(&self) -> Result<&Doctor, Failure> {
+        self.doctor.as_ref().ok_or_else(|| Failure::usage("a host is examined, while it runs"))
     }
 
     /// What a pairing may do, on the host.

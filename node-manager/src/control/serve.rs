@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use node_manager::Service;
+use node_manager::host::Files;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use waku::peers::StaticPeerState;
@@ -84,6 +85,10 @@ pub(crate) async fn serve(room: &Room, request: Request) -> Result<Response, Fai
         Request::Ping { peer, timeout_ms } => {
             let peer = find(service, peer.as_deref()).await?;
             ping(service, &peer, Duration::from_millis(timeout_ms)).await
+        }
+        Request::Doctor { config, services } => {
+            let report = room.doctor()?.examine(Files { config, services }).await;
+            Ok(Response::Doctor(Box::new(report)))
         }
         Request::Watch => Err(Failure::other("watching is done by the connection")),
     }

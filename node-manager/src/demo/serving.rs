@@ -51,7 +51,7 @@ pub(super) async fn ask(
         let (answering, requested) = Host::open(host_config)?;
         let config = ServiceConfig { requested: Some(requested), ..host.config.clone() };
         let host = Actor::take_up(config, relay.listen_addresses()).await?;
-        let hosting = answering.start(host.service.party().clone());
+        let hosting = answering.start(&host.service);
         Ok((host, hosting))
     };
     let (host, hosting) =

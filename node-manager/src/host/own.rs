@@ -11,6 +11,7 @@ use waku_tunnel::request::{Answer, Code, Header, Kind, Priority};
 use super::Inner;
 use super::serve::{SUBSCRIBE, event, event_stream, topic, whole};
 use super::services::{self, Order};
+use crate::doctor::Doctor;
 use crate::tunnels::Served;
 
 /// Where the manager's own paths begin.
@@ -28,6 +29,7 @@ pub(super) fn is_own(path: &str) -> bool {
 /// Answers a request of the manager's own.
 pub(super) async fn serve(
     inner: &Inner,
+    doctor: &Doctor,
     pairing: PairingId,
     caller: &Caller,
     request: &Incoming,
@@ -50,6 +52,7 @@ pub(super) async fn serve(
             };
             reply(stream, &alerts).await;
         }
+        (Kind::Http, "GET", "v1/doctor") => reply(stream, &json!(doctor.recent().await)).await,
         (Kind::Http, "GET", "v1/services") => services::list(inner, stream).await,
         (Kind::Http, "GET" | "POST", path) if path.starts_with("v1/services/") => {
             one_service(inner, pairing, caller, &request.method, path, query, stream).await;

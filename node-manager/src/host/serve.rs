@@ -12,6 +12,7 @@ use waku_tunnel::connection::{Incoming, NotifyError};
 use waku_tunnel::request::{Answer, Code, Header, Kind, Priority};
 
 use super::{Inner, own};
+use crate::doctor::Doctor;
 use crate::tunnels::{Requested, Served};
 
 /// What a request is answered with when its path has to be subscribed to.
@@ -20,13 +21,13 @@ pub(crate) const SUBSCRIBE: (&str, &str) = ("x-node-manager", "subscribe");
 const BULK: u64 = 64 * 1024;
 
 /// Answers a request.
-pub(super) async fn serve(inner: Arc<Inner>, party: Party, requested: Requested) {
+pub(super) async fn serve(inner: Arc<Inner>, party: Party, doctor: Doctor, requested: Requested) {
     let Requested { pairing, request, stream } = requested;
     // Without a pairing, or a party that knows of it, nobody is there to be answered.
     let Some(caller) = inner.caller(&party, pairing).await else { return };
     let Some(head) = head(&request) else { return stream.reject(Code::Protocol).await };
     if own::is_own(&request.path) {
-        return own::serve(&inner, pairing, &caller, &request, stream).await;
+        return own::serve(&inner, &doctor, pairing, &caller, &request, stream).await;
     }
     let changes = inner.grants.watch();
     let asking = Asking { inner: &inner, pairing, caller, head, changes };

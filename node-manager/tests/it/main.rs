@@ -10,6 +10,7 @@ mod away;
 mod control;
 mod crashes;
 mod daemons;
+mod doctor;
 mod faults;
 mod light;
 mod page;

@@ -130,6 +130,15 @@ fn the_rule_for_polkit_names_the_units_of_the_system_alone() {
     assert_eq!(process("command = ['/b']").unwrap().polkit_rule("x"), None);
 }
 
+#[test]
+fn units_can_be_looked_at_without_the_processes() {
+    let text = "[[service]]\nname = 'a'\nunit = 'a.service'\n[[service]]\nname = 'b'\ncommand = ['/b']\nautostart = true";
+    let config = Config::parse("f.toml", text).unwrap();
+    assert_eq!(config.only_units().names().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(config.names().count(), 2);
+    assert_eq!(process("command = ['/b']").unwrap().only_units().names().count(), 0);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in ".{0,200}") {
