@@ -35,11 +35,14 @@ impl Rtt {
         self.smoothed
     }
 
+    /// How long an acknowledgement takes as a rule, at most, where it is not kept back.
+    pub(crate) fn usual(&self) -> Option<Duration> {
+        self.smoothed.map(|smoothed| smoothed + self.variation * 4)
+    }
+
     /// How long the nth try, from one, is waited for.
     pub(crate) fn wait(&self, tries: u32) -> Duration {
-        let once = self
-            .smoothed
-            .map_or(INITIAL, |smoothed| (smoothed + self.variation * 4 + MAX_ACK_DELAY).max(SHORTEST));
+        let once = self.usual().map_or(INITIAL, |usual| (usual + MAX_ACK_DELAY).max(SHORTEST));
         let factor = 1 << tries.saturating_sub(1).min(10);
         once.saturating_mul(factor).min(LONGEST)
     }
