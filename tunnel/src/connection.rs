@@ -6,7 +6,7 @@
 //!            poll_transmit            sealed            an ack names its index
 //!  (frames) ───────────────► packed ─────────► in flight ───────────────────────► arrived
 //!                              │ seal_failed      │   ▲
-//!                              ▼                  │   │ no ack in time, or of later ones only: Repeat, five tries in all
+//!                              ▼                  │   │ no ack in time, or of later ones only: Repeat, six tries in all
 //!                        packed anew              ├───┘
 //!                              ▲                  │ not even then: AskStore
 //!            a new session:    │                  ├──────────────► found: waited for, ten minutes more

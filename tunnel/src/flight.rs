@@ -14,7 +14,7 @@ use crate::rtt::Rtt;
 /// Messages under way at once.
 pub(crate) const MAX_PACKETS: usize = 32;
 /// How often a message is sent before the store is asked for it.
-pub(crate) const TRIES: u32 = 5;
+pub(crate) const TRIES: u32 = 6;
 /// So many later messages have to arrive for one to be taken for lost: fewer may just have overtaken it (RFC 9002, 6.1).
 const OVERTAKEN: usize = 3;
 /// How long the store's answer is waited for.
@@ -269,22 +269,22 @@ mod tests {
     }
 
     #[test]
-    fn is_sent_five_times_then_looked_for_in_the_store_then_given_up() {
-        let tries = [3, 9, 21, 45].map(|second| (second, Overdue::Repeat));
+    fn is_sent_six_times_then_looked_for_in_the_store_then_given_up() {
+        let tries = [3, 6, 12, 24, 48].map(|second| (second, Overdue::Repeat));
         let mut flight = Flight::default();
         send(&mut flight, at(0), 7, false);
         let mut expected: Vec<_> = tries.into_iter().collect();
-        expected.extend([(93, Overdue::AskStore), (94, Overdue::GiveUp)]);
+        expected.extend([(96, Overdue::AskStore), (97, Overdue::GiveUp)]);
         assert_eq!(story(&mut flight, true, false), expected);
 
         send(&mut flight, at(0), 7, false);
         expected.pop();
-        expected.push((94 + 600, Overdue::GiveUp));
+        expected.push((97 + 600, Overdue::GiveUp));
         assert_eq!(story(&mut flight, true, true), expected, "the other side may find it there");
 
         send(&mut flight, at(0), 7, true);
-        expected.truncate(4);
-        expected.push((93, Overdue::GiveUp));
+        expected.truncate(5);
+        expected.push((96, Overdue::GiveUp));
         assert_eq!(story(&mut flight, true, true), expected, "no store has what is ephemeral");
     }
 

@@ -257,7 +257,7 @@ fn a_request_that_nobody_hears_ends_as_unreachable() {
     world.weather.loss = 100;
     let handle = world.open(Request { timeout: Some(HOUR), ..Request::new("GET", "/") });
     assert_eq!(world.ended(APP, handle), Err(Reason::Unreachable));
-    assert_eq!((world.now.as_secs(), world.messages()), (93, [6, 0]), "five tries, and that it is cancelled");
+    assert_eq!((world.now.as_secs(), world.messages()), (96, [7, 0]), "six tries, and that it is cancelled");
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn what_a_store_has_is_waited_for() {
     world.weather = Weather { loss: 100, stored: 100, ..world.weather };
     let handle = world.open(Request { timeout: Some(HOUR), ..Request::new("GET", "/") });
     let (stream, _) = world.requested();
-    assert_eq!(world.now.as_secs(), 93 + 60);
+    assert_eq!(world.now.as_secs(), 96 + 60);
     world.weather.loss = 0;
     world.answer(stream, b"late");
     assert!(world.read_all(APP, handle) == (b"late".to_vec(), Ok(())));
