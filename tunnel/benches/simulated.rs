@@ -1,9 +1,10 @@
 //! What requests take over a network like Waku's: time, messages, bytes, and the processor's time.
 //!
-//! An app's tunnel and a manager's, with real Noise sessions and Waku messages between them. The network, its clock and
-//! its chance are simulated: 150 to 800 ms one way, each message its own time, so that they overtake one another; one in
-//! a hundred comes twice, and some are lost. The figures are the same on every machine but for the last table's. A run in
-//! which a request does not run exactly once, or its answer does not come whole, ends the program with an error.
+//! An app's tunnel and a manager's, with real Noise sessions and Waku messages between them. The network, its clock
+//! and its chance are simulated: 150 to 800 ms one way, each message its own time, so that they overtake one another;
+//! one in a hundred comes twice, and some are lost. The figures are the same on every machine but for the last table's.
+//! A run in which a request does not run exactly once, or its answer does not come whole, ends the program with an
+//! error.
 //!
 //! `cargo bench -p waku-tunnel --bench simulated`, with `-- --quick` for fewer runs, `-- --json` for programs to read.
 
@@ -222,8 +223,8 @@ fn day(size: &Size) -> Table {
         ]);
     }
     let title = format!(
-        "Watching for {} hours, {} runs: a head each 12 s told once a minute, and 24 kB of history an hour. Figures are \
-         for an hour, with RLN's budget of {hourly_budget}.",
+        "Watching for {} hours, {} runs: a head each 12 s told once a minute, and 24 kB of history an hour. Figures \
+         are for an hour, with RLN's budget of {hourly_budget}.",
         size.hours, size.days
     );
     let columns = vec![

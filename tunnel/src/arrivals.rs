@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use waku_noise_session::time::Instant;
 
+use crate::flight::TRIES;
 use crate::frame::{Ack, MAX_RANGES};
 use crate::ranges::Ranges;
 use crate::rtt::MAX_ACK_DELAY;
 
 /// After so many messages that want it, an acknowledgement goes by itself.
 const EVERY: u32 = 4;
-/// How often a message that comes again is acknowledged again: as often as an honest sender sends it. Anyone can repeat
-/// what was published.
-const MAX_REPEATS: u8 = 5;
 /// Ranges kept; the lowest are forgotten when there are more.
 const MAX_KEPT: usize = 256;
 /// Messages whose repetitions are counted.
@@ -28,7 +26,7 @@ pub(crate) struct Arrivals {
     due: Option<Instant>,
     /// Whether something came since the last acknowledgement.
     news: bool,
-    repeats: BTreeMap<u64, u8>,
+    repeats: BTreeMap<u64, u32>,
 }
 
 impl Arrivals {
@@ -46,7 +44,8 @@ impl Arrivals {
         }
     }
 
-    /// A message came once more: its acknowledgement was lost.
+    /// A message came once more: its acknowledgement was lost. That is said as often as an honest sender sends the message,
+    /// for anyone can repeat what was published.
     pub(crate) fn repeated(&mut self, now: Instant, index: u64) {
         if !self.received.contains(index) {
             return;
@@ -55,7 +54,7 @@ impl Arrivals {
             self.repeats.pop_first();
         }
         let repeats = self.repeats.entry(index).or_default();
-        if *repeats < MAX_REPEATS {
+        if *repeats < TRIES {
             *repeats += 1;
             self.news = true;
             self.want(now);
@@ -150,11 +149,11 @@ mod tests {
     fn repetitions_are_acknowledged_as_often_as_an_honest_sender_sends() {
         let mut arrivals = Arrivals::default();
         arrivals.arrived(at(0), 3, true);
-        for repeat in 0..20 {
+        for repeat in 0..20_u32 {
             arrivals.said();
-            arrivals.repeated(at(repeat), 3);
-            arrivals.repeated(at(repeat), 99);
-            assert_eq!(arrivals.due().is_some(), repeat < 5);
+            arrivals.repeated(at(repeat.into()), 3);
+            arrivals.repeated(at(repeat.into()), 99);
+            assert_eq!(arrivals.due().is_some(), repeat < TRIES);
         }
     }
 }

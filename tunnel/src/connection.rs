@@ -6,7 +6,7 @@
 //!            poll_transmit            sealed            an ack names its index
 //!  (frames) ───────────────► packed ─────────► in flight ───────────────────────► arrived
 //!                              │ seal_failed      │   ▲
-//!                              ▼                  │   │ not acknowledged in time: Repeat, five tries in all
+//!                              ▼                  │   │ no ack in time, or of later ones only: Repeat, six tries in all
 //!                        packed anew              ├───┘
 //!                              ▲                  │ not even then: AskStore
 //!            a new session:    │                  ├──────────────► found: waited for, ten minutes more
@@ -61,6 +61,11 @@ pub use server::{IDLE, MAX_INCOMING, MAX_RUNNING, NotifyError};
 
 /// Bytes of bodies that may come before earlier ones are acknowledged or read.
 pub const SESSION_WINDOW: u32 = 1024 * 1024;
+/// By how many bytes the windows of a peer's streams may have grown, together: what it can have this side hold of bodies is
+/// this, and [`WINDOW`] for each of [`MAX_ACTIVE`] and [`MAX_INCOMING`] streams. As much again for those that are sent.
+///
+/// [`WINDOW`]: crate::stream::WINDOW
+pub const MAX_GROWTH: u64 = 4 * 1024 * 1024;
 /// Resets that wait to be sent; of more the oldest is dropped and counted.
 const MAX_RESETS: usize = 1024;
 
@@ -173,6 +178,11 @@ impl Connection {
         }
     }
 
+    /// By how much windows may still grow, where `grown` is by how much one has.
+    fn room_to_grow(&self, grown: impl Fn(&Stream) -> u64) -> u64 {
+        MAX_GROWTH.saturating_sub(self.streams.values().map(grown).sum())
+    }
+
     fn with_stream(&mut self, id: StreamId, act: impl FnOnce(&mut Stream)) {
         if let Some(stream) = self.streams.get_mut(&id) {
             act(stream);
@@ -281,12 +291,7 @@ impl Connection {
             };
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             match item {
-                Item::Data { range, fin, .. } => {
-                    if stream.send.acked(range, fin) && stream.send.room() > 0 && stream.wants_room {
-                        stream.wants_room = false;
-                        self.events.push_back(Event::Writable(stream.handle));
-                    }
-                }
+                Item::Data { range, fin, .. } => stream.send.acked(range, fin),
                 Item::Event { seq, .. } => {
                     if let Some(outbox) = &mut stream.outbox {
                         outbox.acked(seq);
@@ -297,6 +302,16 @@ impl Connection {
             if stream.is_said() && !self.config.side.opens(id) {
                 self.end(id, Ok(()));
             }
+            self.tell_writable(id);
+        }
+    }
+
+    /// Tells a caller that wanted to write more than there was room for that there is some.
+    fn tell_writable(&mut self, id: StreamId) {
+        let stream = self.streams.get_mut(&id);
+        if let Some(stream) = stream.filter(|stream| stream.wants_room && stream.send.room() > 0) {
+            stream.wants_room = false;
+            self.events.push_back(Event::Writable(stream.handle));
         }
     }
 

@@ -14,7 +14,9 @@ use crate::rtt::Rtt;
 /// Messages under way at once.
 pub(crate) const MAX_PACKETS: usize = 32;
 /// How often a message is sent before the store is asked for it.
-pub(crate) const TRIES: u32 = 5;
+pub(crate) const TRIES: u32 = 6;
+/// So many later messages have to arrive for one to be taken for lost: fewer may just have overtaken it (RFC 9002, 6.1).
+const OVERTAKEN: usize = 3;
 /// How long the store's answer is waited for.
 const ASKING: Duration = Duration::from_secs(30);
 /// How long a message that is in a store is waited for: the other side may be away, and find it when it comes back.
@@ -46,6 +48,9 @@ pub(crate) struct Packet {
     ephemeral: bool,
     sent: Instant,
     tries: u32,
+    /// When it was sent last, and how many of those sent after that have arrived.
+    latest: Instant,
+    overtaken: usize,
     due: Instant,
     state: State,
 }
@@ -102,9 +107,19 @@ impl Flight {
         let id = PacketId(self.next);
         self.next += 1;
         self.bytes += bytes;
-        let due = now + rtt.wait(1);
-        let state = State::Sent;
-        let packet = Packet { index: None, class, items, bytes, ephemeral, sent: now, tries: 1, due, state };
+        let packet = Packet {
+            index: None,
+            class,
+            items,
+            bytes,
+            ephemeral,
+            sent: now,
+            tries: 1,
+            latest: now,
+            overtaken: 0,
+            due: now + rtt.wait(1),
+            state: State::Sent,
+        };
         self.packets.insert(id, packet);
         id
     }
@@ -145,7 +160,23 @@ impl Flight {
             let delay = Duration::from_millis(ack.delay_ms.into());
             rtt.measure(now.saturating_since(packet.sent), delay);
         }
+        self.hasten(now, rtt, &arrived);
         arrived
+    }
+
+    /// A message is repeated as soon as its acknowledgement takes longer than usual, where later ones have arrived: three of
+    /// them, or one that was sent so much later. The last try is waited for, as ever.
+    fn hasten(&mut self, now: Instant, rtt: &Rtt, arrived: &[(PacketId, Packet)]) {
+        let Some(usual) = rtt.usual() else { return };
+        for (id, packet) in self.packets.iter_mut().filter(|(_, packet)| packet.tries < TRIES) {
+            let is_later = |(other, later): &&(PacketId, Packet)| (later.sent, *other) > (packet.latest, *id);
+            let later: Vec<_> = arrived.iter().filter(is_later).collect();
+            packet.overtaken += later.len();
+            let is_late = later.iter().any(|(_, later)| later.sent > packet.latest + usual);
+            if is_late || packet.overtaken >= OVERTAKEN {
+                packet.due = packet.due.min(now.max(packet.latest + usual));
+            }
+        }
     }
 
     /// The messages that are due, with what is to be done about each.
@@ -169,6 +200,8 @@ impl Flight {
     pub(crate) fn repeated(&mut self, now: Instant, rtt: &Rtt, id: PacketId) {
         if let Some(packet) = self.packets.get_mut(&id) {
             packet.tries += 1;
+            packet.latest = now;
+            packet.overtaken = 0;
             packet.due = now + rtt.wait(packet.tries);
         }
     }
@@ -236,23 +269,80 @@ mod tests {
     }
 
     #[test]
-    fn is_sent_five_times_then_looked_for_in_the_store_then_given_up() {
-        let tries = [3, 9, 21, 45].map(|second| (second, Overdue::Repeat));
+    fn is_sent_six_times_then_looked_for_in_the_store_then_given_up() {
+        let tries = [3, 6, 12, 24, 48].map(|second| (second, Overdue::Repeat));
         let mut flight = Flight::default();
         send(&mut flight, at(0), 7, false);
         let mut expected: Vec<_> = tries.into_iter().collect();
-        expected.extend([(93, Overdue::AskStore), (94, Overdue::GiveUp)]);
+        expected.extend([(96, Overdue::AskStore), (97, Overdue::GiveUp)]);
         assert_eq!(story(&mut flight, true, false), expected);
 
         send(&mut flight, at(0), 7, false);
         expected.pop();
-        expected.push((94 + 600, Overdue::GiveUp));
+        expected.push((97 + 600, Overdue::GiveUp));
         assert_eq!(story(&mut flight, true, true), expected, "the other side may find it there");
 
         send(&mut flight, at(0), 7, true);
-        expected.truncate(4);
-        expected.push((93, Overdue::GiveUp));
+        expected.truncate(5);
+        expected.push((96, Overdue::GiveUp));
         assert_eq!(story(&mut flight, true, true), expected, "no store has what is ephemeral");
+    }
+
+    /// Acknowledgements have taken a second each.
+    fn measured() -> Rtt {
+        let mut rtt = Rtt::default();
+        (0..4).for_each(|_| rtt.measure(Duration::from_secs(1), Duration::ZERO));
+        rtt
+    }
+
+    /// How long a message is waited for, in milliseconds, where those that were sent so much later arrive soon.
+    fn waited_for(later: &[u64]) -> u64 {
+        let (mut flight, mut rtt) = (Flight::default(), measured());
+        let at = |millis: u64| Instant::from_origin(Duration::from_millis(millis));
+        let id = send(&mut flight, at(0), 0, false);
+        for (index, millis) in (1..).zip(later) {
+            send(&mut flight, at(*millis), index, false);
+        }
+        let last = later.len() as u64;
+        let ack = Ack { largest: last, received: vec![(1, last)], ..Ack::default() };
+        assert_eq!(flight.acked(at(later[later.len() - 1] + 300), &mut rtt, &ack).len(), later.len());
+        u64::try_from(flight.packets[&id].due.since_origin().as_millis()).unwrap()
+    }
+
+    #[test]
+    fn what_later_ones_overtook_is_repeated_early() {
+        assert_eq!(waited_for(&[0, 0]), 3000, "two may have overtaken it");
+        assert!(
+            (1500..2500).contains(&waited_for(&[0, 0, 0])),
+            "three are a sign, but not before its usual time"
+        );
+        assert_eq!(waited_for(&[2500]), 2800, "one that was sent after its usual time is another");
+    }
+
+    #[test]
+    fn what_was_sent_before_it_was_repeated_says_nothing_of_the_repetition() {
+        let (mut flight, mut rtt) = (Flight::default(), measured());
+        let id = send(&mut flight, at(10), 0, false);
+        for index in 1..=4 {
+            send(&mut flight, at(10), index, false);
+        }
+        flight.repeated(at(13), &rtt, id);
+        let due = flight.packets[&id].due;
+        let ack = Ack { largest: 4, received: vec![(1, 4)], ..Ack::default() };
+        flight.acked(at(15), &mut rtt, &ack);
+        assert_eq!(flight.packets[&id].due, due);
+    }
+
+    #[test]
+    fn the_last_try_is_waited_for_whatever_arrives() {
+        let (mut flight, mut rtt) = (Flight::default(), measured());
+        let id = send(&mut flight, at(10), 0, false);
+        (1..TRIES).for_each(|_| flight.repeated(at(10), &rtt, id));
+        let due = flight.packets[&id].due;
+        send(&mut flight, at(20), 1, false);
+        let ack = Ack { largest: 1, received: vec![(1, 1)], ..Ack::default() };
+        flight.acked(at(21), &mut rtt, &ack);
+        assert_eq!(flight.packets[&id].due, due);
     }
 
     #[test]

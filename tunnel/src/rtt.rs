@@ -35,12 +35,17 @@ impl Rtt {
         self.smoothed
     }
 
-    /// How long the nth try, from one, is waited for.
+    /// How long an acknowledgement takes as a rule, at most, where it is not kept back.
+    pub(crate) fn usual(&self) -> Option<Duration> {
+        self.smoothed.map(|smoothed| smoothed + self.variation * 4)
+    }
+
+    /// How long the nth try, from one, is waited for: the first two as long as an acknowledgement takes, and each further
+    /// twice as long as the one before. One message in five may be lost here, and that says nothing of how busy the network
+    /// is.
     pub(crate) fn wait(&self, tries: u32) -> Duration {
-        let once = self
-            .smoothed
-            .map_or(INITIAL, |smoothed| (smoothed + self.variation * 4 + MAX_ACK_DELAY).max(SHORTEST));
-        let factor = 1 << tries.saturating_sub(1).min(10);
+        let once = self.usual().map_or(INITIAL, |usual| (usual + MAX_ACK_DELAY).max(SHORTEST));
+        let factor = 1 << tries.saturating_sub(2).min(10);
         once.saturating_mul(factor).min(LONGEST)
     }
 }
@@ -54,9 +59,9 @@ mod tests {
     }
 
     #[test]
-    fn waits_three_seconds_at_first_and_twice_as_long_after_each_try() {
+    fn waits_three_seconds_twice_and_twice_as_long_after_each_further_try() {
         let rtt = Rtt::default();
-        assert_eq!([1, 2, 3, 4, 5].map(|tries| rtt.wait(tries).as_secs()), [3, 6, 12, 24, 48]);
+        assert_eq!([1, 2, 3, 4, 5, 6].map(|tries| rtt.wait(tries).as_secs()), [3, 3, 6, 12, 24, 48]);
         assert_eq!(rtt.wait(1000), LONGEST);
     }
 

@@ -14,9 +14,11 @@ use receive::Receive;
 use send::Send;
 pub use send::{LINGER, SEGMENT};
 
-/// How far ahead of its reader a body may be, in bytes (spec: credit of a stream).
+/// How far ahead of its reader a body may be at first, in bytes (spec: credit of a stream).
 pub const WINDOW: u64 = 256 * 1024;
-/// A reader that took so much off tells the other side that there is room.
+/// How far it may be once its reader has kept up: each time that one takes off what there was, the window is doubled.
+pub const MAX_WINDOW: u64 = 1024 * 1024;
+/// A subscriber that took so much off tells the other side that there is room.
 const CREDIT_STEP: u64 = WINDOW / 2;
 
 /// Names a stream for as long as this process lives: the other side's restart may use its number again.
@@ -137,11 +139,11 @@ impl Stream {
         }
     }
 
-    /// The credit to tell.
-    pub(crate) fn grant(&mut self) -> u64 {
+    /// The credit to tell. The body's window may grow by as many bytes as there is `room`.
+    pub(crate) fn grant(&mut self, room: u64) -> u64 {
         match &mut self.inbox {
             Some(inbox) => inbox.grant(),
-            None => self.receive.grant(),
+            None => self.receive.grant(room),
         }
     }
 
@@ -153,10 +155,11 @@ impl Stream {
         }
     }
 
-    pub(crate) fn credited(&mut self, limit: u64) {
+    /// The other side takes more. What is taken from the caller ahead of it may grow by as many bytes as there is `room`.
+    pub(crate) fn credited(&mut self, limit: u64, room: u64) {
         match &mut self.outbox {
             Some(outbox) => outbox.credited(limit),
-            None => self.send.credited(limit),
+            None => self.send.credited(limit, room),
         }
     }
 

@@ -17,9 +17,7 @@ impl Connection {
             Frame::Open(open) => self.accept_open(now, open),
             Frame::Head(head) => self.accept_head(head),
             Frame::Data(data) => self.accept_data(now, &data),
-            Frame::Credit { stream, limit } => {
-                self.with_stream(stream, |stream| stream.credited(limit));
-            }
+            Frame::Credit { stream, limit } => self.accept_credit(stream, limit),
             Frame::Reset { stream, code, time } => self.accept_reset(stream, code, time),
             Frame::Event(event) => self.accept_event(event),
             Frame::Close => {
@@ -103,6 +101,12 @@ impl Connection {
             stream.told_readable = true;
             self.events.push_back(Event::Readable(stream.handle));
         }
+    }
+
+    fn accept_credit(&mut self, id: StreamId, limit: u64) {
+        let room = self.room_to_grow(|stream| stream.send.grown());
+        self.with_stream(id, |stream| stream.credited(limit, room));
+        self.tell_writable(id);
     }
 
     fn accept_reset(&mut self, id: StreamId, code: u32, time: u64) {

@@ -138,6 +138,7 @@ impl Connection {
             .map(|(id, stream)| (stream.priority, self.served.is_some_and(|served| *id <= served), *id))
             .collect();
         order.sort_unstable();
+        let mut room_to_grow = self.room_to_grow(|stream| stream.receive.grown());
         for (priority, _, id) in order {
             let before = cargo.frames.len();
             let data_may_go = self.data_may_go(cargo.bytes);
@@ -150,7 +151,9 @@ impl Connection {
                 stream.send.begin_sent();
             }
             if stream.credit_is_due() && cargo.room() > 0 {
-                let limit = stream.grant();
+                let before = stream.receive.grown();
+                let limit = stream.grant(room_to_grow);
+                room_to_grow -= stream.receive.grown() - before;
                 cargo.push(Frame::Credit { stream: id, limit }, Item::Credit(id));
             }
             let has_begun = !matches!(stream.lead, crate::stream::Lead::Unknown);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{CREDIT_STEP, WINDOW};
+use super::{MAX_WINDOW, WINDOW};
 use crate::body::{BadBody, Decoder};
 use crate::frame::Encoding;
 
@@ -23,6 +23,8 @@ pub(crate) struct Receive {
     /// Everything before was handed to the decoder.
     next: u64,
     end: Option<u64>,
+    /// How far ahead of its reader it may be.
+    window: u64,
     /// Up to where the other side may send, as far as it was told.
     limit: u64,
     regrant: bool,
@@ -37,6 +39,7 @@ impl Default for Receive {
             parts_len: 0,
             next: 0,
             end: None,
+            window: WINDOW,
             limit: WINDOW,
             regrant: false,
             decoder: None,
@@ -133,13 +136,26 @@ impl Receive {
 
     pub(crate) fn credit_is_due(&self) -> bool {
         let wanted = self.end.is_none();
-        wanted && (self.regrant || self.next + WINDOW >= self.limit + CREDIT_STEP)
+        wanted && (self.regrant || self.half_was_read())
     }
 
-    pub(crate) fn grant(&mut self) -> u64 {
+    fn half_was_read(&self) -> bool {
+        self.next + self.window / 2 >= self.limit
+    }
+
+    /// The credit to tell. The window of a reader that keeps up is doubled, where there is `room`.
+    pub(crate) fn grant(&mut self, room: u64) -> u64 {
         self.regrant = false;
-        self.limit = self.limit.max(self.next + WINDOW);
+        if self.half_was_read() && !self.is_readable() {
+            self.window += room.min(self.window).min(MAX_WINDOW - self.window);
+        }
+        self.limit = self.limit.max(self.next + self.window);
         self.limit
+    }
+
+    /// By how much its window has grown.
+    pub(crate) fn grown(&self) -> u64 {
+        self.window - WINDOW
     }
 
     pub(crate) fn regrant(&mut self) {
@@ -216,14 +232,48 @@ mod tests {
         receive.accept(WINDOW / 2, &half, false).unwrap();
         assert_eq!(read_all(&mut receive).len() as u64, WINDOW);
         assert!(receive.credit_is_due());
-        assert_eq!(receive.grant(), 2 * WINDOW);
+        assert_eq!(receive.grant(0), 2 * WINDOW);
         assert!(!receive.credit_is_due());
         receive.regrant();
         assert!(receive.credit_is_due());
-        assert_eq!(receive.grant(), 2 * WINDOW);
+        assert_eq!(receive.grant(u64::MAX), 2 * WINDOW);
         receive.regrant();
         receive.accept(WINDOW, &Bytes::new(), true).unwrap();
         assert!(!receive.credit_is_due(), "there is nothing left to come");
+    }
+
+    #[test]
+    fn the_window_of_a_reader_that_keeps_up_grows() {
+        const QUARTER: u64 = WINDOW / 4;
+        let part = Bytes::from(vec![0; usize::try_from(QUARTER).unwrap()]);
+        let (mut receive, mut at, mut windows) = (plain(), 0, Vec::new());
+        while at < 8 * MAX_WINDOW {
+            receive.accept(at, &part, false).unwrap();
+            at += QUARTER;
+            assert_eq!(read_all(&mut receive).len() as u64, QUARTER);
+            if receive.credit_is_due() {
+                windows.push(receive.grant(3 * WINDOW - receive.grown()) - at);
+            }
+        }
+        windows.dedup();
+        assert_eq!(windows, [2 * WINDOW, MAX_WINDOW], "twice as much each time, but no more than it may");
+        assert_eq!(receive.grown(), 3 * WINDOW);
+    }
+
+    #[test]
+    fn the_window_of_a_reader_that_lags_or_has_no_room_does_not_grow() {
+        for (reads, room) in [(1, u64::MAX), (2, 0)] {
+            let mut receive = plain();
+            let half = Bytes::from(vec![0; usize::try_from(WINDOW / 2).unwrap()]);
+            receive.accept(0, &half, false).unwrap();
+            receive.accept(WINDOW / 2, &half, false).unwrap();
+            for _ in 0..reads {
+                receive.read().unwrap();
+            }
+            assert!(receive.credit_is_due() && receive.is_readable() == (reads == 1));
+            receive.grant(room);
+            assert_eq!(receive.grown(), 0);
+        }
     }
 
     #[test]

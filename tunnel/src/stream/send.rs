@@ -6,23 +6,19 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes, BytesMut};
 use waku_noise_session::time::Instant;
 
-use super::{CREDIT_STEP, WINDOW};
+use super::{MAX_WINDOW, WINDOW};
 use crate::body::Encoder;
 use crate::frame::Encoding;
 use crate::ranges::Ranges;
 
 /// The most bytes of a body in one message.
 pub const SEGMENT: usize = 120 * 1024;
-/// How much is taken from the caller ahead of the network: a window, and the next segment, so that none is sent that is
-/// short only because the caller was not asked for more.
-const BUFFER: usize = 256 * 1024 + SEGMENT;
 /// How long a part that does not fill a message waits for more.
 pub const LINGER: Duration = Duration::from_millis(100);
 
 // A part that credit cuts short is not sent: the other side has so much to read by then that it will give more.
-const _: () = assert!(CREDIT_STEP <= WINDOW - SEGMENT as u64, "a body would stop for good");
+const _: () = assert!(WINDOW / 2 <= WINDOW - SEGMENT as u64, "a body would stop for good");
 
-#[derive(Default)]
 pub(crate) struct Send {
     encoder: Encoder,
     /// From `base` on.
@@ -34,8 +30,10 @@ pub(crate) struct Send {
     pending: Ranges,
     /// Whether some of it was sent before.
     resends: bool,
-    /// The most that the other side takes, beyond [`WINDOW`].
+    /// The most that the other side takes.
     credit: u64,
+    /// How much is taken from the caller ahead of the other side's acknowledgements, beside a segment.
+    window: u64,
     /// When the first byte came that waits for more.
     since: Option<Instant>,
     fin: Fin,
@@ -50,6 +48,23 @@ enum Fin {
     Acked,
 }
 
+impl Default for Send {
+    fn default() -> Self {
+        Self {
+            encoder: Encoder::default(),
+            buffer: BytesMut::new(),
+            base: 0,
+            acked: Ranges::default(),
+            pending: Ranges::default(),
+            resends: false,
+            credit: WINDOW,
+            window: WINDOW,
+            since: None,
+            fin: Fin::default(),
+        }
+    }
+}
+
 /// A part to send.
 pub(crate) struct Part {
     pub(crate) offset: u64,
@@ -62,9 +77,11 @@ impl Send {
         self.encoder = Encoder::new(encoding);
     }
 
-    /// How many bytes the caller may write.
+    /// How many bytes the caller may write: a window, and the next segment, so that none is sent that is short only because
+    /// the caller was not asked for more.
     pub(crate) fn room(&self) -> usize {
-        if self.fin == Fin::Open { BUFFER.saturating_sub(self.buffered()) } else { 0 }
+        let most = usize::try_from(self.window).unwrap_or(usize::MAX).saturating_add(SEGMENT);
+        if self.fin == Fin::Open { most.saturating_sub(self.buffered()) } else { 0 }
     }
 
     pub(crate) fn buffered(&self) -> usize {
@@ -82,10 +99,6 @@ impl Send {
 
     fn end(&self) -> u64 {
         self.base + self.buffer.len() as u64
-    }
-
-    fn limit(&self) -> u64 {
-        self.credit.max(WINDOW)
     }
 
     pub(crate) fn write(&mut self, now: Instant, bytes: &[u8]) {
@@ -122,14 +135,22 @@ impl Send {
         self.pending.insert(before..self.end());
     }
 
-    pub(crate) fn credited(&mut self, limit: u64) {
+    /// The other side takes more. Where there is `room`, as much more is taken from the caller ahead of it.
+    pub(crate) fn credited(&mut self, limit: u64, room: u64) {
         self.credit = self.credit.max(limit);
+        let wanted = self.credit.saturating_sub(self.base).min(MAX_WINDOW);
+        self.window += wanted.saturating_sub(self.window).min(room);
+    }
+
+    /// By how much the window has grown.
+    pub(crate) fn grown(&self) -> u64 {
+        self.window - WINDOW
     }
 
     /// The next bytes that may be sent.
     fn sendable(&self) -> Option<Range<u64>> {
         let first = self.pending.first()?;
-        let allowed = first.start..first.end.min(self.limit());
+        let allowed = first.start..first.end.min(self.credit);
         let is_cut = allowed.end < first.end;
         let too_short = is_cut && allowed.end.saturating_sub(allowed.start) < SEGMENT as u64;
         (!allowed.is_empty() && !too_short).then_some(allowed)
@@ -198,18 +219,17 @@ impl Send {
         Some(Part { offset: range.start, bytes, fin })
     }
 
-    /// A part has arrived. Returns whether the buffer has become smaller.
-    pub(crate) fn acked(&mut self, range: Range<u64>, fin: bool) -> bool {
+    /// A part has arrived.
+    pub(crate) fn acked(&mut self, range: Range<u64>, fin: bool) {
         if fin {
             self.fin = Fin::Acked;
         }
         self.pending.remove(&range);
         self.acked.insert(range);
-        let Some(first) = self.acked.first().filter(|first| first.start <= self.base) else { return false };
+        let Some(first) = self.acked.first().filter(|first| first.start <= self.base) else { return };
         let arrived = usize::try_from(first.end.saturating_sub(self.base)).unwrap_or(usize::MAX);
         self.buffer.advance(arrived.min(self.buffer.len()));
         self.base = self.base.max(first.end);
-        arrived > 0
     }
 
     /// All of it has to be sent again, of which nothing has arrived.
@@ -267,13 +287,13 @@ mod tests {
         }
         assert_eq!(lens, [SEGMENT, SEGMENT], "16 KiB more would be a message for little");
         assert_eq!(send.ripe_at(at(0), false), None);
-        send.credited(2 * SEGMENT as u64 + WINDOW);
-        send.credited(0);
+        send.credited(2 * SEGMENT as u64 + WINDOW, 0);
+        send.credited(0, 0);
         while let Some(part) = send.take(at(0), usize::MAX) {
             lens.push(part.bytes.len());
         }
         assert_eq!(lens, [SEGMENT; 4]);
-        send.credited(u64::MAX);
+        send.credited(u64::MAX, 0);
         let last = send.take(at(0), usize::MAX).unwrap();
         assert!(last.fin && last.bytes.len() == 600 * 1024 - 4 * SEGMENT);
     }
@@ -284,7 +304,8 @@ mod tests {
         send.write(at(0), &(0..100).collect::<Vec<u8>>());
         send.finish();
         assert!(send.take(at(0), 2000).unwrap().fin);
-        assert!(!send.acked(20..40, false));
+        send.acked(20..40, false);
+        assert_eq!(send.buffered(), 100);
         send.lost(0..100, true);
         assert_eq!(send.ripe_at(at(0), false), Some(at(0)));
         let parts: Vec<_> = std::iter::from_fn(|| send.take(at(0), 2000)).collect();
@@ -293,10 +314,10 @@ mod tests {
             [(0, 20, false), (40, 60, true)]
         );
         assert!(parts[1].bytes[0] == 40);
-        assert!(send.acked(0..20, false));
+        send.acked(0..20, false);
         assert_eq!(send.buffered(), 60);
         assert!(!send.is_done());
-        assert!(send.acked(40..100, true));
+        send.acked(40..100, true);
         assert!(send.is_done());
     }
 
@@ -320,7 +341,19 @@ mod tests {
         send.write(at(0), &vec![0; room]);
         assert_eq!(send.room(), 0);
         let part = send.take(at(0), SEGMENT).unwrap();
-        assert!(send.acked(0..part.bytes.len() as u64, false));
+        send.acked(0..part.bytes.len() as u64, false);
         assert_eq!(send.room(), part.bytes.len());
+    }
+
+    #[test]
+    fn takes_as_much_ahead_as_the_other_side_does() {
+        let mut send = Send::default();
+        let room = send.room() as u64;
+        send.credited(2 * WINDOW, 1000);
+        assert_eq!((send.room() as u64, send.grown()), (room + 1000, 1000));
+        send.credited(2 * WINDOW, u64::MAX);
+        assert_eq!(send.room() as u64, room + WINDOW);
+        send.credited(u64::MAX, u64::MAX);
+        assert_eq!(send.room() as u64, MAX_WINDOW + SEGMENT as u64, "but not as much as it likes");
     }
 }

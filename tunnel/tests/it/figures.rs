@@ -116,9 +116,9 @@ fn a_large_download_costs_as_many_messages_as_it_has_to() {
     );
     println!("loss %  budget     messages  seconds  slowest  bytes beside the body");
     for (loss, rate, runs, most_messages, most_seconds) in [
-        (0, PLENTY, 5, 140.0, 60.0),
-        (5, PLENTY, 5, 170.0, 150.0),
-        (20, PLENTY, 5, 280.0, 900.0),
+        (0, PLENTY, 5, 120.0, 25.0),
+        (5, PLENTY, 5, 140.0, 60.0),
+        (20, PLENTY, 5, 200.0, 200.0),
         (0, SCARCE, 1, 140.0, 700.0),
     ] {
         let row = row(runs, loss, LEN, rate);

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use waku_tunnel::connection::{Event, Incoming, MAX_QUEUED, OpenError, Read, StreamError};
+use waku_tunnel::connection::{Event, Incoming, MAX_GROWTH, MAX_QUEUED, OpenError, Read, StreamError};
 use waku_tunnel::frame::{Data, Encoding, Envelope, Frame, Head};
 use waku_tunnel::request::{Answer, Body, Code, Key, Kind, Pace, Reason, Request};
-use waku_tunnel::stream::Handle;
+use waku_tunnel::stream::{Handle, SEGMENT, WINDOW};
 
 use crate::world::{APP, MANAGER, Weather, World};
 
@@ -191,6 +191,53 @@ fn a_reader_that_does_not_read_stops_the_writer() {
 }
 
 #[test]
+fn readers_that_stop_hold_no_more_than_a_peers_windows_may_have_grown_to() {
+    const STREAMS: usize = 12;
+    let mut world = World::new(1, Weather::fine(), (1000, Duration::from_secs(10)));
+    world.renew();
+    let mut served = Vec::new();
+    for _ in 0..STREAMS {
+        world.open(Request { timeout: Some(HOUR), ..Request::new("GET", "/large") });
+    }
+    while served.len() < STREAMS {
+        for (_, event) in world.run(MINUTE) {
+            let Event::Requested { stream, .. } = event else { continue };
+            let now = world.instant();
+            world.nodes[MANAGER].tunnel.answer(now, stream, Answer::new(200)).unwrap();
+            served.push(stream);
+        }
+    }
+    let (mut most, mut stopped) = ([0; 2], false);
+    for second in 0..600 {
+        // They keep up at first, and then nobody reads any more.
+        stopped |= second == 300;
+        for &stream in &served {
+            let now = world.instant();
+            world.nodes[MANAGER].tunnel.write(now, stream, &vec![1; 2_000_000]).unwrap();
+        }
+        let until = world.now + Duration::from_secs(1);
+        while world.now < until {
+            for (which, event) in world.run(until.saturating_sub(world.now)) {
+                if let Event::Readable(stream) = event
+                    && which == APP
+                    && !stopped
+                {
+                    while let Read::Bytes(_) = world.nodes[APP].tunnel.read(stream) {}
+                }
+            }
+            for (most, node) in most.iter_mut().zip(&world.nodes) {
+                *most = node.tunnel.buffered().max(*most);
+            }
+        }
+    }
+    let windows = STREAMS * usize::try_from(WINDOW).unwrap();
+    let growth = usize::try_from(MAX_GROWTH).unwrap();
+    let [app, manager] = most;
+    assert!((windows + growth / 2..=windows + growth).contains(&app), "the app held {app} bytes");
+    assert!(manager <= windows + growth + STREAMS * SEGMENT, "the manager held {manager} bytes");
+}
+
+#[test]
 fn a_lost_acknowledgement_is_said_again() {
     let mut world = World::calm();
     let handle = world.open(Request::new("GET", "/"));
@@ -210,7 +257,7 @@ fn a_request_that_nobody_hears_ends_as_unreachable() {
     world.weather.loss = 100;
     let handle = world.open(Request { timeout: Some(HOUR), ..Request::new("GET", "/") });
     assert_eq!(world.ended(APP, handle), Err(Reason::Unreachable));
-    assert_eq!((world.now.as_secs(), world.messages()), (93, [6, 0]), "five tries, and that it is cancelled");
+    assert_eq!((world.now.as_secs(), world.messages()), (96, [7, 0]), "six tries, and that it is cancelled");
 }
 
 #[test]
@@ -219,7 +266,7 @@ fn what_a_store_has_is_waited_for() {
     world.weather = Weather { loss: 100, stored: 100, ..world.weather };
     let handle = world.open(Request { timeout: Some(HOUR), ..Request::new("GET", "/") });
     let (stream, _) = world.requested();
-    assert_eq!(world.now.as_secs(), 93 + 60);
+    assert_eq!(world.now.as_secs(), 96 + 60);
     world.weather.loss = 0;
     world.answer(stream, b"late");
     assert!(world.read_all(APP, handle) == (b"late".to_vec(), Ok(())));

@@ -1,6 +1,6 @@
 //! Two tunnels, the sessions between them, a network and disks: all of it virtual.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -43,8 +43,8 @@ impl Weather {
 pub(crate) struct Node {
     pub(crate) tunnel: Connection,
     pub(crate) budget: Budget,
-    /// A bucket of our own to hold the budget to: messages, and when they were counted.
-    check: (f64, Duration),
+    /// When messages went in the latest window, to hold the budget to.
+    recent: VecDeque<Duration>,
     rate: (u32, Duration),
     pub(crate) session: Option<u64>,
     sealed: u64,
@@ -89,7 +89,7 @@ impl World {
         let node = |which: usize| Node {
             tunnel: Connection::new(Config::new(side(which), 1 + which as u64), now, Vec::new()),
             budget: Budget::new(rate.0, rate.1),
-            check: (f64::from(rate.0.max(2)), Duration::ZERO),
+            recent: VecDeque::new(),
             rate,
             session: None,
             sealed: 0,
@@ -240,10 +240,9 @@ impl World {
         node.messages += 1;
         node.bytes += sealed.plaintext.len() as u64;
         let (messages, window) = node.rate;
-        let gained =
-            now.saturating_sub(node.check.1).as_secs_f64() * f64::from(messages) / window.as_secs_f64();
-        node.check = ((node.check.0 + gained).min(f64::from(messages.max(2))) - 1.0, now);
-        assert!(node.check.0 > -0.01, "more messages than the budget has");
+        node.recent.retain(|at| *at + window > now);
+        node.recent.push_back(now);
+        assert!(node.recent.len() <= messages as usize, "more messages than the budget has");
         let copies = 1 + u32::from(self.chance(self.weather.doubled));
         for _ in 0..copies {
             if !self.chance(self.weather.loss) {
