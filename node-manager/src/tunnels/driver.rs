@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant as Clock, sleep_until};
 use waku_noise_session::session::SessionId;
@@ -67,7 +68,7 @@ pub(crate) struct Driver {
 }
 
 enum Wake {
-    Party(Result<party::Event, broadcast::error::RecvError>),
+    Party(Result<party::Event, RecvError>),
     Data(Option<Data>),
     Saved(Saved),
     Command(Option<Command>),
@@ -105,8 +106,16 @@ impl Driver {
         Now { instant: Instant::from_origin(self.started.elapsed()), unix: UnixTime::from_epoch(unix) }
     }
 
-    /// Runs until nobody has a way to the tunnels any more, or the party has ended.
+    /// Runs until nobody has a way to the tunnels any more, or the party has ended. The journal is closed then.
     pub(crate) async fn run(mut self) {
+        self.drive().await;
+        let Self { journal, saved, .. } = self;
+        if let Some(journal) = journal {
+            journal.close(saved).await;
+        }
+    }
+
+    async fn drive(&mut self) {
         self.look_around().await;
         loop {
             match self.wake().await {
@@ -117,10 +126,8 @@ impl Driver {
                 }
                 Wake::Data(Some(data)) => {
                     // A session is told of before the first message in it.
-                    while let Ok(event) = self.events.try_recv() {
-                        if !self.hear(Ok(event)).await {
-                            return;
-                        }
+                    if !self.catch_up().await {
+                        return;
                     }
                     self.take(data).await;
                 }
@@ -186,7 +193,7 @@ impl Driver {
     }
 
     /// Takes up what happened; `false` when the party has ended.
-    async fn hear(&mut self, event: Result<party::Event, broadcast::error::RecvError>) -> bool {
+    async fn hear(&mut self, event: Result<party::Event, RecvError>) -> bool {
         match event {
             Ok(party::Event::SessionUp { pairing, session }) => self.connect(pairing, session).await,
             Ok(party::Event::SessionDown { pairing }) => {
@@ -198,10 +205,25 @@ impl Driver {
             }
             Ok(party::Event::Unpaired { peer: PeerView { pairing, .. }, .. }) => self.forget(pairing).await,
             Ok(_) => {}
-            Err(broadcast::error::RecvError::Lagged(_)) => self.look_around().await,
-            Err(broadcast::error::RecvError::Closed) => return false,
+            Err(RecvError::Lagged(_)) => self.look_around().await,
+            Err(RecvError::Closed) => return false,
         }
         true
+    }
+
+    /// Takes up everything that was told by now; `false` when the party has ended.
+    async fn catch_up(&mut self) -> bool {
+        loop {
+            let event = match self.events.try_recv() {
+                Ok(event) => Ok(event),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Lagged(count)) => Err(RecvError::Lagged(count)),
+                Err(TryRecvError::Closed) => Err(RecvError::Closed),
+            };
+            if !self.hear(event).await {
+                return false;
+            }
+        }
     }
 
     /// Takes up what the party has, not what it tells.
@@ -264,7 +286,8 @@ impl Driver {
     async fn take(&mut self, data: Data) {
         let Data { pairing, session, index, plaintext } = data;
         let now = self.now();
-        let connection = &mut self.peer(pairing).connection;
+        // Of somebody who was unpaired meanwhile nothing is taken.
+        let Some(Peer { connection, .. }) = self.peers.get_mut(&pairing) else { return };
         if let Err(error) = connection.handle_plaintext(now, number(session), index, &plaintext) {
             tracing::debug!(%pairing, %error, "a message of a peer cannot be read");
         }
