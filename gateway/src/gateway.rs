@@ -117,13 +117,24 @@ impl Gateway {
     /// The whole body of a request that changes something is waited for before the service hears of it. Dropping the
     /// future or the answer gives the request up.
     pub async fn handle(&self, caller: &Caller, request: Request) -> Response {
+        self.handle_while(caller, request, &|| caller.grants).await
+    }
+
+    /// The same, with another look at what the caller may do right before the service hears of the request: it may have
+    /// waited for its body and its turn.
+    pub async fn handle_while(
+        &self,
+        caller: &Caller,
+        request: Request,
+        grants: &(dyn Fn() -> Grants + Sync),
+    ) -> Response {
         let mut record = Record::new(caller, &request.head, self.0.audit.clone());
         let decision = match self.0.policy.decide(&request.head, caller.grants) {
             Ok(decision) => decision,
             Err(refusal) => return record.refuse(&refusal),
         };
         record.decided(&decision);
-        match self.0.make(&decision, request.body, &mut record, caller).await {
+        match self.0.make(&decision, request.body, &mut record, caller, grants).await {
             Ok(told) => Response::told(told, record),
             Err(Failure::Refused(refusal)) => record.refuse(&refusal),
             Err(failure) => Response::failed(&failure, decision.service, record),
@@ -201,6 +212,7 @@ impl Inner {
         body: RequestBody,
         record: &mut Record,
         caller: &Caller,
+        grants: &(dyn Fn() -> Grants + Sync),
     ) -> Result<Told, Failure> {
         let rule = decision.rule;
         if let Kind::Events(_) = rule.kind {
@@ -217,6 +229,9 @@ impl Inner {
         let waiting = tokio::time::timeout(rule.timeout, gate.slots.place()).await;
         let place = waiting.ok().and_then(Result::ok).ok_or(Failure::ServiceBusy)?;
         let token = gate.token(service)?;
+        if !grants().include(rule.grant) {
+            return Err(Refusal::Grant(rule.grant).into());
+        }
         if decision.effect() == Effect::StateChanging {
             record.begin().await.map_err(Failure::Audit)?;
         }

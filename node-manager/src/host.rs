@@ -35,6 +35,8 @@ pub(crate) use serve::SUBSCRIBE;
 
 /// Requests that wait to be looked at; of more, apps are told that the host is busy.
 const REQUESTS: usize = 256;
+/// Requests, subscriptions among them, that are being answered at once.
+const MAX_SERVED: usize = 2048;
 /// The audit log's name in the data directory.
 const AUDIT: &str = "audit.log";
 /// The folder for what child processes write.
@@ -225,7 +227,7 @@ async fn serve_all(
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
-            next = requested.recv() => match next {
+            next = requested.recv(), if running.len() < MAX_SERVED => match next {
                 Some(next) => _ = running.spawn(serve::serve(Arc::clone(&inner), party.clone(), doctor.clone(), next)),
                 None => return,
             },

@@ -105,7 +105,7 @@ impl Answers for Pages {
 
 impl Pages {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        if let Err(denied) = self.guard.check(request.headers()) {
+        if let Err(denied) = self.guard.check(request.uri(), request.headers()) {
             return api::problem(denied.status(), &denied.to_string(), None);
         }
         // The path is the secret, and what follows.

@@ -118,7 +118,7 @@ enum Act {
     Finish(Reply<Result<(), StreamError>>),
     Answer(Answer, Reply<Result<(), StreamError>>),
     Notify(u64, Bytes, Reply<Result<(), NotifyError>>),
-    Reject(Code),
+    Reject(Code, Reply<()>),
 }
 
 /// A stream, for whoever holds it.

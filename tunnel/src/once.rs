@@ -30,7 +30,7 @@ pub struct Record {
     pub method: String,
     /// Its path.
     pub path: String,
-    /// When it was begun.
+    /// When it was begun, or how long its sender gave it if that is later: its day begins then.
     pub begun: UnixTime,
     /// What came of it, once something did.
     pub outcome: Option<Outcome>,

@@ -200,12 +200,14 @@ pub struct Answer {
     pub compress: bool,
     /// What goes first.
     pub priority: Priority,
+    /// Whether the request was carried out. What was not may be sent again under its key, and may run then.
+    pub ran: bool,
 }
 
 impl Answer {
-    /// An answer that somebody waits for, not compressed.
+    /// The answer to what was carried out: somebody waits for it, and it is not compressed.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), compress: false, priority: Priority::Command }
+        Self { status, headers: Vec::new(), compress: false, priority: Priority::Command, ran: true }
     }
 }
 

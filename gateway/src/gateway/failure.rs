@@ -78,6 +78,11 @@ impl Failure {
         )
     }
 
+    /// Whether it was never sent: then the service did nothing.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.is_before_the_service() || matches!(self, Self::Call(CallError::Down(_)))
+    }
+
     /// What happened, where, and what to look at.
     pub(super) fn text(&self, service: &Service) -> String {
         let (name, base) = (&service.name, &service.base);

@@ -26,6 +26,8 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     /// Whose it is.
     pub origin: Origin,
+    /// Whether the service may have heard of the request; if not, nothing was done.
+    pub was_sent: bool,
     body: Body,
     record: Option<Record>,
 }
@@ -62,12 +64,13 @@ impl Response {
     pub(super) fn told(told: Told, mut record: Record) -> Self {
         record.answered(told.status);
         let Told { status, headers, body } = told;
-        Self { status, headers, origin: Origin::Service, body, record: Some(record) }
+        Self { status, headers, origin: Origin::Service, was_sent: true, body, record: Some(record) }
     }
 
     pub(super) fn failed(failure: &Failure, service: &Service, mut record: Record) -> Self {
         record.failed(failure);
-        let response = Self::own(failure.status(), &failure.text(service), record);
+        let own = Self::own(failure.status(), &failure.text(service), record);
+        let response = Self { was_sent: !failure.is_unsent(), ..own };
         match failure {
             Failure::PeerBusy | Failure::ServiceBusy => response.with("retry-after", "1"),
             _ => response,
@@ -92,6 +95,7 @@ impl Response {
             status,
             headers: vec![("content-type".to_owned(), "application/json".to_owned())],
             origin: Origin::Gateway,
+            was_sent: false,
             body: Body::Whole(body.into()),
             record: Some(record),
         }
@@ -100,6 +104,15 @@ impl Response {
     fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// How many bytes of the body are still to come, where that is known.
+    pub fn bytes_left(&self) -> Option<u64> {
+        match &self.body {
+            Body::Whole(bytes) => Some(bytes.len() as u64),
+            Body::Streamed(body, _) => body.bytes_left(),
+            Body::Ended => Some(0),
+        }
     }
 
     /// The next piece of the body; nothing after the last, and nothing after an error. Giving up waiting loses nothing.

@@ -95,6 +95,11 @@ impl Answer {
 }
 
 impl AnswerBody {
+    /// How many bytes are still to come, if the service said so.
+    pub(crate) fn bytes_left(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
     /// The next piece; nothing after the last. After an error there is nothing more.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {

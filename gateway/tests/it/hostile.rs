@@ -1,10 +1,13 @@
 //! Services that hang, lie, redirect or are not there; apps that ask too much.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::net::TcpListener;
 use waku_gateway::stand_in::Mood;
-use waku_gateway::{Config, Gateway, Origin};
+use waku_gateway::{Config, Gateway, Origin, Request};
 
-use crate::house::{House, before, caller, get, header, message, open_config, raw};
+use crate::house::{House, before, caller, get, header, message, open_config, post, raw};
 
 #[tokio::test]
 async fn a_service_that_is_down_is_named_with_what_to_check() {
@@ -115,6 +118,33 @@ async fn a_service_takes_some_lets_some_wait_and_refuses_the_rest() {
     for request in running.into_iter().chain(later) {
         assert_eq!(request.await.unwrap().status, 200);
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_not_made_once_its_grant_is_gone() {
+    let house = House::open("methods = [\"GET\", \"POST\"]\ngrant = \"operate\"\ntimeout_ms = 60000").await;
+    house.stand_in.set_mood(Mood::Hang);
+    let granted = Arc::new(AtomicBool::new(true));
+    let ask = |request: Request| {
+        let (gateway, granted) = (house.gateway.clone(), Arc::clone(&granted));
+        tokio::spawn(async move {
+            let grants =
+                || if granted.load(Ordering::Relaxed) { "operate" } else { "monitor" }.parse().unwrap();
+            gateway.handle_while(&caller("operate"), request, &grants).await
+        })
+    };
+    // Two run, the third waits.
+    let running = [ask(get("/x")), ask(get("/x"))];
+    house.stand_in.saw(2).await;
+    let waiting = ask(post("/x", "stop"));
+    granted.store(false, Ordering::Relaxed);
+    house.stand_in.set_mood(Mood::Calm);
+    for request in running {
+        assert_eq!(request.await.unwrap().status, 404, "the stand-in has no such path");
+    }
+    let refused = waiting.await.unwrap();
+    assert_eq!((refused.status, refused.was_sent), (403, false));
+    assert_eq!(house.stand_in.seen().len(), 2);
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ struct Endpoint {
 
 impl Answers for Endpoint {
     async fn call(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        match self.guard.check(request.headers()) {
+        match self.guard.check(request.uri(), request.headers()) {
             Ok(()) => self.forward.request(self.pairing, request).await,
             Err(denied) => forward::denied(denied),
         }

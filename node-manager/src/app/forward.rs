@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use futures::{TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use getrandom::SysRng;
 use getrandom::rand_core::{Rng as _, UnwrapErr};
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
@@ -24,7 +24,7 @@ use super::history;
 use super::inbox::Inbox;
 use super::server::{Body, whole};
 use crate::host::{HISTORY_TYPE, SUBSCRIBE};
-use crate::tunnels::{AskError, Asked, Exchange, Tunnels};
+use crate::tunnels::{AskError, Exchange, Tunnels};
 
 /// The name a request is known by for good, given by whoever sends it: sent again, it does not run again.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -127,8 +127,11 @@ impl Forward {
         };
         let answered = match gather(body).await {
             Gathered::Whole(body) => self.ask(pairing, asked, body).await,
-            Gathered::More(first, rest) => self.ask_streamed(pairing, asked, first, rest).await,
-            Gathered::BrokenOff => return problem(400, None, "the body of the request broke off"),
+            Gathered::More(first, rest) => match self.ask_streamed(pairing, asked, first, rest).await {
+                Ok(answered) => answered,
+                Err(_) => return broken_off(),
+            },
+            Gathered::BrokenOff => return broken_off(),
         };
         match answered {
             Ok(exchange) if is_subscribed(&exchange) => self.subscribe(pairing, target, &parts.headers).await,
@@ -165,15 +168,13 @@ impl Forward {
         asked: request::Request,
         first: Bytes,
         rest: Incoming,
-    ) -> Result<Exchange, AskError> {
+    ) -> hyper::Result<Result<Exchange, AskError>> {
         let len = rest.size_hint().exact().map(|rest| rest + first.len() as u64);
         let asked = request::Request { body: request::Body::Streamed(len), ..asked };
-        let open = self.tunnels.open(pairing, asked).await?;
-        // An answer may come before the body has gone: then why is what it says.
-        if let Err(error) = send(&open, first, rest).await {
-            tracing::debug!(%error, "a body was not sent to its end");
+        match self.tunnels.open(pairing, asked).await {
+            Ok(open) => open.send(stream::iter([Ok(first)]).chain(BodyDataStream::new(rest))).await,
+            Err(error) => Ok(Err(error)),
         }
-        open.answer().await
     }
 
     async fn subscribe(&self, pairing: PairingId, target: String, headers: &HeaderMap) -> Response<Body> {
@@ -187,16 +188,9 @@ impl Forward {
     }
 }
 
-async fn send(open: &Asked, first: Bytes, mut rest: Incoming) -> Result<(), AskError> {
-    open.write(first).await?;
-    while let Some(frame) = rest.frame().await {
-        // A body that breaks off is never finished: the host does nothing with it.
-        let frame = frame.map_err(|_| AskError::Ended(Reason::Cancelled))?;
-        if let Ok(bytes) = frame.into_data() {
-            open.write(bytes).await?;
-        }
-    }
-    Ok(open.finish().await?)
+/// The host does nothing with a request whose body is not whole.
+fn broken_off() -> Response<Body> {
+    problem(400, None, "the body of the request broke off")
 }
 
 async fn gather(mut body: Incoming) -> Gathered {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
@@ -76,14 +77,17 @@ impl Guard {
         Self { hosts: names.into_iter().map(|name| format!("{name}:{}", address.port())).collect(), token }
     }
 
-    /// Whether a request may be answered.
+    /// Whether a request to this target, with these headers, may be answered.
     ///
     /// # Errors
     /// Why not.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
+    pub fn check(&self, target: &Uri, headers: &HeaderMap) -> Result<(), Denied> {
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let host = text(HOST.as_str()).unwrap_or_default();
-        if !self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) {
+        let is_here = |name: &str| self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
+        // A target may name a host of its own, as they do to proxies; and hosts may be named twice.
+        let is_elsewhere = target.authority().is_some_and(|authority| !is_here(authority.as_str()));
+        if !is_here(host) || is_elsewhere || headers.get_all(HOST).iter().count() > 1 {
             return Err(Denied::Host);
         }
         let is_own =
@@ -111,7 +115,8 @@ mod tests {
         let header = |(name, value): &(&str, &str)| {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
         };
-        Guard::new("127.0.0.1:5052".parse().unwrap(), token).check(&headers.iter().map(header).collect())
+        let guard = Guard::new("127.0.0.1:5052".parse().unwrap(), token);
+        guard.check(&Uri::from_static("/"), &headers.iter().map(header).collect())
     }
 
     #[test]
@@ -123,6 +128,16 @@ mod tests {
             assert_eq!(check(None, &[("host", host)]), Err(Denied::Host), "{host}");
         }
         assert_eq!(check(None, &[]), Err(Denied::Host));
+        let mut twice = HeaderMap::new();
+        twice.append(HOST, HeaderValue::from_static("127.0.0.1:5052"));
+        let guard = Guard::new("127.0.0.1:5052".parse().unwrap(), None);
+        let target = |text: &'static str| Uri::from_static(text);
+        assert_eq!(guard.check(&target("http://localhost:5052/"), &twice), Ok(()));
+        for elsewhere in ["http://evil.example/", "http://user@127.0.0.1:5052/", "evil.example:443"] {
+            assert_eq!(guard.check(&target(elsewhere), &twice), Err(Denied::Host), "{elsewhere}");
+        }
+        twice.append(HOST, HeaderValue::from_static("127.0.0.1:5052"));
+        assert_eq!(guard.check(&target("/"), &twice), Err(Denied::Host));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
-use waku_gateway::policy::{Effect, Grant, Refusal};
-use waku_gateway::{Caller, Checked, Head, Notice, Request, RequestBody, Response, Subscription};
+use waku_gateway::policy::{Effect, Grant, Grants, Refusal};
+use waku_gateway::{Caller, Checked, Head, Notice, Request, RequestBody, Response};
 use waku_pairing::endpoint::Handle as Party;
+use waku_pairing::record::PairingId;
 use waku_tunnel::connection::{Incoming, NotifyError};
 use waku_tunnel::request::{Answer, Code, Header, Kind, Priority};
 
@@ -23,17 +24,18 @@ const BULK: u64 = 64 * 1024;
 /// Answers a request.
 pub(super) async fn serve(inner: Arc<Inner>, party: Party, doctor: Doctor, requested: Requested) {
     let Requested { pairing, request, stream } = requested;
+    // What the grants are is looked at afterwards, so that no change goes unnoticed.
+    let changes = inner.grants.watch();
     // Without a pairing, or a party that knows of it, nobody is there to be answered.
     let Some(caller) = inner.caller(&party, pairing).await else { return };
     let Some(head) = head(&request) else { return stream.reject(Code::Protocol).await };
     if own::is_own(&request.path) {
         return own::serve(&inner, &doctor, pairing, &caller, &request, stream).await;
     }
-    let changes = inner.grants.watch();
-    let asking = Asking { inner: &inner, pairing, caller, head, changes };
+    let asking = Asking { inner: &inner, pairing, caller, head };
     match request.kind {
-        Kind::Http => asking.http(stream).await,
-        Kind::Subscribe => asking.subscribe(stream).await,
+        Kind::Http => asking.http(stream, changes).await,
+        Kind::Subscribe => asking.subscribe(stream, changes).await,
         Kind::Rpc => stream.reject(Code::Refused).await,
     }
 }
@@ -48,50 +50,56 @@ fn head(request: &Incoming) -> Option<Head> {
 
 struct Asking<'i> {
     inner: &'i Inner,
-    pairing: waku_pairing::record::PairingId,
+    pairing: PairingId,
+    /// With what it may do, as it was looked at last.
     caller: Caller,
     head: Head,
-    changes: watch::Receiver<()>,
 }
 
 impl Asking<'_> {
-    fn check(&self) -> Result<Checked, Refusal> {
-        self.inner.gateway.check(self.inner.grants.of(self.pairing), &self.head)
+    fn check(&self, grants: Grants) -> Result<Checked, Refusal> {
+        self.inner.gateway.check(grants, &self.head)
     }
 
-    /// Returns when the grants do not allow this any more.
-    async fn revoked(&mut self) {
-        while self.changes.changed().await.is_ok() {
-            if self.check().is_err() {
-                return;
+    /// Returns the grants when they do not allow this any more.
+    async fn revoked(&self, changes: &mut watch::Receiver<()>) -> Grants {
+        loop {
+            changes.changed().await.expect("the grants are there as long as anybody is answered");
+            let grants = self.inner.grants.of(self.pairing);
+            if self.check(grants).is_err() {
+                return grants;
             }
         }
     }
 
-    async fn http(mut self, mut stream: Served) {
-        let checked = match self.check() {
+    async fn http(mut self, mut stream: Served, mut changes: watch::Receiver<()>) {
+        let checked = match self.check(self.caller.grants) {
             Ok(checked) if checked.is_stream => {
-                let answer =
-                    Answer { headers: vec![Header::new(SUBSCRIBE.0, SUBSCRIBE.1)], ..Answer::new(400) };
+                let headers = vec![Header::new(SUBSCRIBE.0, SUBSCRIBE.1)];
+                let answer = Answer { headers, ran: false, ..Answer::new(400) };
                 return whole(stream, answer, &Refusal::OnlySubscribed.to_string()).await;
             }
             Ok(checked) => checked,
-            // The gateway says it, and writes it down.
-            Err(_) => {
-                let response = self.ask(Bytes::new()).await;
-                return pass_on(stream, response, false).await;
-            }
+            Err(_) => return self.refuse(stream).await,
         };
-        let body = match gather(&mut stream, checked.max_request).await {
+        let gathered = tokio::select! {
+            gathered = gather(&mut stream, checked.max_request) => gathered,
+            grants = self.revoked(&mut changes) => Gathered::Revoked(grants),
+        };
+        let body = match gathered {
             Gathered::Whole(body) => body,
             Gathered::TooLong => {
                 let refusal = Refusal::BodyTooLarge(checked.max_request);
-                return whole(stream, Answer::new(refusal.status()), &refusal.to_string()).await;
+                let answer = Answer { ran: false, ..Answer::new(refusal.status()) };
+                return whole(stream, answer, &refusal.to_string()).await;
             }
-            Gathered::BrokenOff => return,
+            Gathered::Revoked(grants) => {
+                self.caller.grants = grants;
+                return self.refuse(stream).await;
+            }
+            // Nothing was done, and it may be sent again.
+            Gathered::BrokenOff => return stream.reject(Code::Busy).await,
         };
-        // A body may have taken its time: what counts are the grants at this moment.
-        self.caller.grants = self.inner.grants.of(self.pairing);
         let compress = checked.grant == Grant::Monitor;
         if checked.effect == Effect::StateChanging {
             // Begun, it is carried out: its answer is kept for whoever asks again.
@@ -99,27 +107,44 @@ impl Asking<'_> {
             return pass_on(stream, response, compress).await;
         }
         let response = tokio::select! {
-            response = self.ask(body) => response,
+            biased;
             () = stream.over() => return,
+            _ = self.revoked(&mut changes) => return stream.reject(Code::Refused).await,
+            response = self.ask(body) => response,
         };
-        self.read(stream, response, compress).await;
+        self.read(stream, changes, response, compress).await;
     }
 
     async fn ask(&self, body: Bytes) -> Response {
         let request = Request { head: self.head.clone(), body: RequestBody::Whole(body) };
-        self.inner.gateway.handle(&self.caller, request).await
+        let grants = || self.inner.grants.of(self.pairing);
+        self.inner.gateway.handle_while(&self.caller, request, &grants).await
+    }
+
+    /// Has the gateway say why these grants do not allow this, and write it down.
+    async fn refuse(&self, stream: Served) {
+        let request = Request { head: self.head.clone(), body: RequestBody::default() };
+        let response = self.inner.gateway.handle(&self.caller, request).await;
+        pass_on(stream, response, false).await;
     }
 
     /// Passes an answer on for as long as it is allowed and wanted.
-    async fn read(mut self, mut stream: Served, mut response: Response, compress: bool) {
+    async fn read(
+        &self,
+        mut stream: Served,
+        mut changes: watch::Receiver<()>,
+        mut response: Response,
+        compress: bool,
+    ) {
         if stream.answer(begin(&response, compress)).await.is_err() {
             return;
         }
         loop {
             let piece = tokio::select! {
-                piece = response.next() => piece,
-                () = self.revoked() => return stream.reject(Code::Refused).await,
+                biased;
                 () = stream.over() => return,
+                _ = self.revoked(&mut changes) => return stream.reject(Code::Refused).await,
+                piece = response.next() => piece,
             };
             match piece {
                 Some(Ok(bytes)) => {
@@ -140,17 +165,31 @@ impl Asking<'_> {
         }
     }
 
-    async fn subscribe(mut self, stream: Served) {
-        let subscription = match self.inner.gateway.subscribe(&self.caller, &self.head).await {
+    async fn subscribe(self, mut stream: Served, mut changes: watch::Receiver<()>) {
+        let opened = tokio::select! {
+            biased;
+            () = stream.over() => return,
+            _ = self.revoked(&mut changes) => return stream.reject(Code::Refused).await,
+            opened = self.inner.gateway.subscribe(&self.caller, &self.head) => opened,
+        };
+        let mut subscription = match opened {
             Ok(subscription) => subscription,
             Err(response) => return pass_on(stream, *response, false).await,
         };
         if stream.answer(event_stream()).await.is_err() {
             return;
         }
-        tokio::select! {
-            () = tell(subscription, &stream) => stream.reject(Code::Ended).await,
-            () = self.revoked() => stream.reject(Code::Refused).await,
+        loop {
+            let notice = tokio::select! {
+                biased;
+                // Not only with the next event: its place is wanted by others.
+                () = stream.over() => return,
+                _ = self.revoked(&mut changes) => return stream.reject(Code::Refused).await,
+                notice = subscription.next() => notice,
+            };
+            if !tell(notice, &stream).await {
+                return;
+            }
         }
     }
 }
@@ -160,17 +199,19 @@ pub(super) fn event_stream() -> Answer {
     Answer { headers: vec![Header::new("content-type", "text/event-stream")], ..Answer::new(200) }
 }
 
-async fn tell(mut subscription: Subscription, stream: &Served) {
-    loop {
-        let (topic, event) = match subscription.next().await {
-            Notice::Event { kind, data, left_out: _ } => (topic(&kind), event(&kind, &data)),
-            Notice::Gap => (topic(""), Bytes::from_static(b": some events were missed\n\n")),
-        };
-        match stream.notify(topic, event).await {
-            Ok(()) => {}
-            Err(NotifyError::TooLong) => tracing::debug!("an event is too long to be told"),
-            Err(NotifyError::Gone) => return,
+/// Tells a subscriber what happened; `false` when it has gone.
+async fn tell(notice: Notice, stream: &Served) -> bool {
+    let (topic, event) = match notice {
+        Notice::Event { kind, data, left_out: _ } => (topic(&kind), event(&kind, &data)),
+        Notice::Gap => (topic(""), Bytes::from_static(b": some events were missed\n\n")),
+    };
+    match stream.notify(topic, event).await {
+        Ok(()) => true,
+        Err(NotifyError::TooLong) => {
+            tracing::debug!("an event is too long to be told");
+            true
         }
+        Err(NotifyError::Gone) => false,
     }
 }
 
@@ -190,6 +231,8 @@ pub(super) fn topic(kind: &str) -> u64 {
 enum Gathered {
     Whole(Bytes),
     TooLong,
+    /// What is granted by now.
+    Revoked(Grants),
     BrokenOff,
 }
 
@@ -212,14 +255,15 @@ fn begin(response: &Response, compress: bool) -> Answer {
     let is_text =
         header("content-type").is_some_and(|kind| kind.contains("json") || kind.starts_with("text/"));
     let is_plain = header("content-encoding").is_none();
-    let len = header("content-length").and_then(|len| len.parse::<u64>().ok());
-    let priority = if len.is_some_and(|len| len > BULK) { Priority::Bulk } else { Priority::Command };
+    let priority =
+        if response.bytes_left().is_some_and(|len| len > BULK) { Priority::Bulk } else { Priority::Command };
     let headers = response.headers.iter().map(|(name, value)| Header::new(name.clone(), value.as_bytes()));
     Answer {
         status: response.status,
         headers: headers.collect(),
         compress: compress && is_text && is_plain,
         priority,
+        ran: response.was_sent,
     }
 }
 

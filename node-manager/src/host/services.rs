@@ -96,7 +96,8 @@ pub(super) async fn order(
         return note(inner, entry(Phase::Refused, 403));
     };
     if let Err(error) = inner.recorder.ensure(entry(Phase::Begun, 0)).await {
-        return whole(stream, Answer::new(500), &format!("{error}: nothing was done")).await;
+        let answer = Answer { ran: false, ..Answer::new(500) };
+        return whole(stream, answer, &format!("{error}: nothing was done")).await;
     }
     let done = match order {
         Order::Start => supervisor.start(name).await,
@@ -120,12 +121,13 @@ pub(super) async fn order(
 /// The supervisor, if there is one and the grants of this moment allow its use. Else the request is answered.
 async fn allowed(inner: &Inner, pairing: PairingId, stream: Served) -> Option<(&Supervisor, Served)> {
     if !inner.grants.of(pairing).include(Grant::Operate) {
-        whole(stream, Answer::new(403), &Refusal::Grant(Grant::Operate).to_string()).await;
+        let answer = Answer { ran: false, ..Answer::new(403) };
+        whole(stream, answer, &Refusal::Grant(Grant::Operate).to_string()).await;
         return None;
     }
     let Some(supervisor) = &inner.supervisor else {
         let message = "no services are looked after on this host: name them in services.toml";
-        whole(stream, Answer::new(404), message).await;
+        whole(stream, Answer { ran: false, ..Answer::new(404) }, message).await;
         return None;
     };
     Some((supervisor, stream))
@@ -162,5 +164,6 @@ fn status(error: &Error) -> u16 {
 }
 
 async fn fail(stream: Served, error: &Error) {
-    whole(stream, Answer::new(status(error)), &error.to_string()).await;
+    let ran = !matches!(error, Error::UnknownService { .. } | Error::Busy(_));
+    whole(stream, Answer { ran, ..Answer::new(status(error)) }, &error.to_string()).await;
 }

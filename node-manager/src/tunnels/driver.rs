@@ -1,13 +1,15 @@
 //! The task that drives the tunnels.
 
+mod sessions;
 mod transmit;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant as Clock, sleep_until};
 use waku_noise_session::session::SessionId;
@@ -82,7 +84,7 @@ struct Asked {
 }
 
 enum Wake {
-    Party(Result<party::Event, broadcast::error::RecvError>),
+    Party(Result<party::Event, RecvError>),
     Data(Option<Incoming>),
     Saved(Saved),
     Command(Option<Command>),
@@ -123,8 +125,16 @@ impl Driver {
         Now { instant: Instant::from_origin(self.started.elapsed()), unix: UnixTime::from_epoch(unix) }
     }
 
-    /// Runs until nobody has a way to the tunnels any more, or the party has ended.
+    /// Runs until nobody has a way to the tunnels any more, or the party has ended. The journal is closed then.
     pub(crate) async fn run(mut self) {
+        self.drive().await;
+        let Self { journal, saved, .. } = self;
+        if let Some(journal) = journal {
+            journal.close(saved).await;
+        }
+    }
+
+    async fn drive(&mut self) {
         self.look_around().await;
         loop {
             match self.wake().await {
@@ -135,10 +145,8 @@ impl Driver {
                 }
                 Wake::Data(Some(data)) => {
                     // A session is told of before the first message in it.
-                    while let Ok(event) = self.events.try_recv() {
-                        if !self.hear(Ok(event)).await {
-                            return;
-                        }
+                    if !self.catch_up().await {
+                        return;
                     }
                     self.take(data).await;
                 }
@@ -211,71 +219,6 @@ impl Driver {
         }
     }
 
-    /// Takes up what happened; `false` when the party has ended.
-    async fn hear(&mut self, event: Result<party::Event, broadcast::error::RecvError>) -> bool {
-        match event {
-            Ok(party::Event::SessionUp { pairing, session }) => self.connect(pairing, session).await,
-            Ok(party::Event::SessionDown { pairing }) => {
-                if let Some(peer) = self.peers.get_mut(&pairing) {
-                    peer.session = None;
-                    peer.connection.disconnected();
-                }
-                self.settle(pairing).await;
-            }
-            Ok(party::Event::Unpaired { peer: PeerView { pairing, .. }, .. }) => self.forget(pairing).await,
-            Ok(_) => {}
-            Err(broadcast::error::RecvError::Lagged(_)) => self.look_around().await,
-            Err(broadcast::error::RecvError::Closed) => return false,
-        }
-        true
-    }
-
-    /// Takes up what the party has, not what it tells.
-    async fn look_around(&mut self) {
-        let Ok(views) = self.party.peers().await else { return };
-        let known: BTreeSet<_> = views.iter().map(|view| view.pairing).collect();
-        let unpaired: Vec<_> =
-            self.peers.keys().filter(|pairing| !known.contains(pairing)).copied().collect();
-        for pairing in unpaired {
-            self.forget(pairing).await;
-        }
-        for view in views {
-            match view.session {
-                Some(session) if is_confirmed(&view) => self.connect(view.pairing, session.id).await,
-                _ => {
-                    if let Some(peer) = self.peers.get_mut(&view.pairing) {
-                        peer.session = None;
-                        peer.connection.disconnected();
-                    }
-                }
-            }
-        }
-    }
-
-    async fn connect(&mut self, pairing: PairingId, session: SessionId) {
-        let now = self.now();
-        let peer = self.peer(pairing);
-        if peer.session != Some(session) {
-            peer.session = Some(session);
-            peer.connection.connected(number(session));
-            self.budget.spend(now.instant, HANDSHAKE);
-        }
-        self.settle(pairing).await;
-    }
-
-    /// Nobody is paired under this name any more.
-    async fn forget(&mut self, pairing: PairingId) {
-        if let Some(journal) = &self.journal {
-            journal.forget(pairing);
-        }
-        if let Some(peer) = self.peers.get_mut(&pairing) {
-            peer.connection.disconnected();
-            peer.connection.close();
-        }
-        self.settle(pairing).await;
-        self.peers.remove(&pairing);
-    }
-
     fn peer(&mut self, pairing: PairingId) -> &mut Peer {
         let now = self.now();
         let (side, epoch) = (self.side, self.epoch);
@@ -288,19 +231,23 @@ impl Driver {
 
     async fn take(&mut self, incoming: Incoming) {
         let now = self.now();
-        let pairing = match incoming {
-            Incoming::Data(data) => {
-                let (session, connection) = (number(data.session), &mut self.peer(data.pairing).connection);
-                if let Err(error) = connection.handle_plaintext(now, session, data.index, &data.plaintext) {
-                    tracing::debug!(pairing = %data.pairing, %error, "a message of a peer cannot be read");
-                }
-                data.pairing
-            }
-            Incoming::Repeated { pairing, session, index } => {
-                self.peer(pairing).connection.handle_repeated(now.instant, number(session), index);
-                pairing
-            }
+        let pairing = match &incoming {
+            Incoming::Data(data) => data.pairing,
+            Incoming::Repeated { pairing, .. } => *pairing,
         };
+        // Of somebody who was unpaired meanwhile nothing is taken.
+        let Some(Peer { connection, .. }) = self.peers.get_mut(&pairing) else { return };
+        match incoming {
+            Incoming::Data(data) => {
+                let session = number(data.session);
+                if let Err(error) = connection.handle_plaintext(now, session, data.index, &data.plaintext) {
+                    tracing::debug!(%pairing, %error, "a message of a peer cannot be read");
+                }
+            }
+            Incoming::Repeated { session, index, .. } => {
+                connection.handle_repeated(now.instant, number(session), index);
+            }
+        }
         self.settle(pairing).await;
     }
 

@@ -1,8 +1,10 @@
 //! Streams, as they are held by those who ask and those who answer. Dropping one gives it up.
 
 use std::fmt;
+use std::pin::pin;
 
 use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use waku_pairing::record::PairingId;
 use waku_tunnel::connection::{Incoming, NotifyError, StreamError};
@@ -16,7 +18,7 @@ struct Held {
     commands: mpsc::Sender<Command>,
     pairing: PairingId,
     handle: Handle,
-    _alive: oneshot::Sender<()>,
+    _while_held: oneshot::Sender<()>,
     over: oneshot::Receiver<()>,
     /// What was asked for and not waited for to its end: giving up waiting loses nothing.
     reading: Option<oneshot::Receiver<Result<Option<Bytes>, Reason>>>,
@@ -26,7 +28,7 @@ struct Held {
 impl Held {
     fn new(commands: mpsc::Sender<Command>, pairing: PairingId, opened: Opened) -> Self {
         let Opened { handle, held, over } = opened;
-        Self { commands, pairing, handle, _alive: held, over, reading: None, hearing: None }
+        Self { commands, pairing, handle, _while_held: held, over, reading: None, hearing: None }
     }
 
     async fn act(&self, act: Act) -> Option<()> {
@@ -104,6 +106,44 @@ impl Asked {
         let begun = self.0.ask(Act::Begin).await.ok_or(AskError::Stopped)?;
         let (status, headers) = begun?;
         Ok(Exchange { status, headers, held: self.0 })
+    }
+
+    /// Writes a body piece by piece and waits for the beginning of the answer. It may come before the body has gone: then
+    /// the rest is not wanted.
+    ///
+    /// # Errors
+    /// What the pieces broke off with: the request is given up. Inside, [`AskError`] when there is no answer.
+    pub async fn send<E>(
+        self,
+        pieces: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Result<Exchange, AskError>, E> {
+        let (reply, begun) = oneshot::channel();
+        if self.0.act(Act::Begin(reply)).await.is_none() {
+            return Ok(Err(AskError::Stopped));
+        }
+        let mut begun = pin!(begun);
+        let begun = tokio::select! {
+            biased;
+            begun = &mut begun => begun,
+            written = self.write_all(pieces) => {
+                written?;
+                begun.await
+            }
+        };
+        let begun = begun.map_err(|_| AskError::Stopped).and_then(|begun| Ok(begun?));
+        Ok(begun.map(|(status, headers)| Exchange { status, headers, held: self.0 }))
+    }
+
+    async fn write_all<E>(&self, pieces: impl Stream<Item = Result<Bytes, E>>) -> Result<(), E> {
+        let mut pieces = pin!(pieces);
+        while let Some(piece) = pieces.next().await {
+            if self.write(piece?).await.is_err() {
+                // It is over: why is what the answer says.
+                return Ok(());
+            }
+        }
+        _ = self.finish().await;
+        Ok(())
     }
 }
 
@@ -209,8 +249,8 @@ impl Served {
 
     /// Ends it without an answer, or within it.
     pub async fn reject(self, code: Code) {
-        // A driver that has stopped has ended it already.
-        _ = self.0.act(Act::Reject(code)).await;
+        // Waited for: what is dropped before that has failed. A driver that has stopped has ended it already.
+        _ = self.0.ask(|reply| Act::Reject(code, reply)).await;
     }
 
     /// Waits until it is over: nobody wants its answer any more, or has all of it.

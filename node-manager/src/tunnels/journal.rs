@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use prost::Message;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use waku_noise_session::time::UnixTime;
 use waku_pairing::record::PairingId;
 use waku_tunnel::once::{Change, Kept, Outcome, Record};
@@ -40,6 +41,7 @@ pub struct Journal {
     answers: Option<mpsc::Sender<Saved>>,
     /// What an earlier process wrote, until it is asked for.
     stored: BTreeMap<PairingId, Vec<Record>>,
+    thread: JoinHandle<()>,
 }
 
 /// Changes that are on disk, or are not.
@@ -113,8 +115,18 @@ impl Journal {
         let file = path.clone();
         let spawned =
             thread::Builder::new().name("journal".to_owned()).spawn(move || work(&file, database, waiting));
-        spawned.map_err(|error| failed(redb::Error::Io(error)))?;
-        Ok(Self { jobs, answers: None, stored })
+        let thread = spawned.map_err(|error| failed(redb::Error::Io(error)))?;
+        Ok(Self { jobs, answers: None, stored, thread })
+    }
+
+    /// Returns when everything is on disk and the file is closed. The answers are wanted no more.
+    pub(super) async fn close(self, mut answers: mpsc::Receiver<Saved>) {
+        let Self { jobs, thread, .. } = self;
+        drop(jobs);
+        // Whoever waits to give one gives it up.
+        answers.close();
+        // A thread that panicked has closed the file as well.
+        _ = spawn_blocking(|| thread.join()).await;
     }
 
     pub(super) fn answering(self, answers: mpsc::Sender<Saved>) -> Self {

@@ -64,12 +64,10 @@ impl Peer {
     /// Its holder has gone.
     pub(super) fn let_go(&mut self, handle: Handle) {
         let Some(line) = self.lines.remove(&handle) else { return };
-        if line.outcome.is_some() || line.answered {
-            return;
-        }
         if line.ours {
             self.connection.cancel(handle);
-        } else {
+        } else if !line.answered {
+            // One with a key runs on without its stream, until somebody says what came of it.
             self.connection.reject(handle, Code::Failed);
         }
     }
@@ -100,14 +98,15 @@ impl Peer {
             Act::Write(bytes, reply) => line.writes = Some((bytes, reply)),
             Act::Finish(reply) => {
                 let finished = connection.finish(handle);
-                line.answered |= !line.ours;
+                line.answered |= !line.ours && finished.is_ok();
                 _ = reply.send(finished);
             }
             Act::Answer(answer, reply) => _ = reply.send(connection.answer(now, handle, answer)),
             Act::Notify(topic, event, reply) => _ = reply.send(connection.notify(handle, topic, event)),
-            Act::Reject(code) => {
+            Act::Reject(code, reply) => {
                 line.answered = true;
                 connection.reject(handle, code);
+                _ = reply.send(());
             }
         }
         self.go_on(now, handle);

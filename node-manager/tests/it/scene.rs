@@ -1,11 +1,13 @@
 //! A paired host with a stand-in for its beacon node, and an app with an address for it.
 
 use std::fs;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::timeout;
 use ureq::{Agent, Body, http::Response};
-use waku_gateway::stand_in::{Options, StandIn};
+use waku_gateway::stand_in::{Options, Seen, StandIn};
 
 use crate::process::{PATIENCE, Process};
 use crate::stage::Stage;
@@ -43,18 +45,22 @@ impl Scene {
 
     /// The same, with more words for `app run`.
     pub(crate) async fn with(words: &[&str]) -> Self {
-        let stage = Stage::new().await;
-        stage.pair_by_hand();
-        let beacon = StandIn::start(Options { slot: Duration::from_secs(1), ..Options::default() }).await;
-        let beacon = beacon.unwrap();
-        configure(&stage, &beacon);
-        let mut host = stage.run_host();
-        let mut app = stage.run_app_with(words);
+        let (stage, beacon) = paired().await;
+        Self::at_work(stage, beacon, &[], words)
+    }
+
+    /// Starts both services, with more words for each, and waits for their session.
+    pub(crate) fn at_work(stage: Stage, beacon: StandIn, host: &[&str], app: &[&str]) -> Self {
+        let mut host = stage.run_host_with(host);
+        let mut app = stage.run_app_with(app);
         host.expect("session up");
         app.expect("session up");
         let endpoint = stage.peer_of_app()["endpoint"].as_str().unwrap().to_owned();
-        let agent =
-            Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(PATIENCE))
+            .build();
         Self { stage, beacon, host, app, endpoint, agent: agent.into() }
     }
 
@@ -79,12 +85,86 @@ impl Scene {
         &self.agent
     }
 
+    /// As [`Self::post_once`], on a thread of its own.
+    pub(crate) fn posting_once(&self, path: &str, key: &str) -> JoinHandle<Result<Answer, ureq::Error>> {
+        let (agent, url, key) = (self.agent.clone(), self.url(path), key.to_owned());
+        thread::spawn(move || Ok(read(agent.post(url).header("idempotency-key", key).send_empty()?)))
+    }
+
+    /// How many orders the host's services have seen.
+    pub(crate) fn posts(&self) -> usize {
+        self.beacon.seen().iter().filter(|seen| seen.method == "POST").count()
+    }
+
     /// Lets the app do more.
     pub(crate) fn grant(&self, grant: &str) {
-        let ended = self.stage.on_host(&["peers", "grant", "laptop", grant]);
-        assert_eq!(ended.code, Some(0), "{}", ended.output);
+        change_grants(&self.stage, "grant", grant);
+    }
+
+    /// Lets the app do less.
+    pub(crate) fn revoke(&self, grant: &str) {
+        change_grants(&self.stage, "revoke", grant);
     }
 }
+
+/// A stage whose two sides are paired, and what the host's services are.
+pub(crate) async fn paired() -> (Stage, StandIn) {
+    let stage = Stage::new().await;
+    stage.pair_by_hand();
+    let beacon = StandIn::start(Options { slot: Duration::from_secs(1), ..Options::default() }).await;
+    let beacon = beacon.unwrap();
+    configure(&stage, &beacon);
+    (stage, beacon)
+}
+
+/// Waits until a request like this has come in.
+pub(crate) async fn until_seen(beacon: &StandIn, wanted: impl Fn(&Seen) -> bool) {
+    let came = async {
+        loop {
+            let seen = beacon.seen();
+            if seen.iter().any(&wanted) {
+                return;
+            }
+            beacon.saw(seen.len() + 1).await;
+        }
+    };
+    timeout(PATIENCE, came).await.expect("it comes in");
+}
+
+/// Grants the app something, or revokes it.
+pub(crate) fn change_grants(stage: &Stage, change: &str, grant: &str) {
+    let ended = stage.on_host(&["peers", change, "laptop", grant]);
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+}
+
+/// Two services more: one whose answers are short and soon there, and one for those who are trusted.
+const MORE: &str = r#"
+[[service]]
+name = "open"
+url = "URL"
+mount = "/open"
+[[service.rule]]
+methods = ["GET", "POST"]
+changes = false
+paths = ["/**"]
+query = ["*"]
+timeout_ms = 1000
+max_response_bytes = 262144
+[[service]]
+name = "trusted"
+url = "URL"
+mount = "/trusted"
+[[service.rule]]
+paths = ["/eth/v1/events"]
+query = ["topics"]
+topics = ["head"]
+grant = "operate"
+[[service.rule]]
+paths = ["/**"]
+grant = "operate"
+timeout_ms = 60000
+max_response_bytes = 67108864
+"#;
 
 /// The beacon node, metrics and execution client of the host are the stand-in.
 fn configure(stage: &Stage, beacon: &StandIn) {
@@ -96,8 +176,8 @@ fn configure(stage: &Stage, beacon: &StandIn) {
         "[[service]]\nname = \"keymanager\"\nenabled = true\nurl = \"{url}\"\ntoken_file = '{}'\n",
         host.join("token").display()
     );
-    fs::write(host.join("config.toml"), format!("profile = \"nimbus\"\n{}{keys}", services.concat()))
-        .unwrap();
+    let text = format!("profile = \"nimbus\"\n{}{keys}{}", services.concat(), MORE.replace("URL", &url));
+    fs::write(host.join("config.toml"), text).unwrap();
 }
 
 pub(crate) fn read(mut response: Response<Body>) -> Answer {

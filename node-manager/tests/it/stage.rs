@@ -40,7 +40,13 @@ impl Stage {
     }
 
     pub(crate) fn run_host(&self) -> Process {
-        let mut process = Process::start(&self.host(), &["run", "--label=beacon-01", &self.network()]);
+        self.run_host_with(&[])
+    }
+
+    pub(crate) fn run_host_with(&self, more: &[&str]) -> Process {
+        let network = self.network();
+        let words = [&["run", "--label=beacon-01", &network], more].concat();
+        let mut process = Process::start(&self.host(), &words);
         process.expect("running");
         process
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use waku_noise_session::time::{Instant, Now};
+use waku_noise_session::time::{Instant, Now, UnixTime};
 
 use super::client::headers_fit;
 use super::{Connection, Event, Incoming, StreamError, millis};
@@ -89,7 +89,10 @@ impl Connection {
             pace: open.pace,
         };
         // What ran in its time is answered at any time, so the key comes first.
-        let known = key.map(|key| self.once.begin(now, key, &request.method, &request.path, handle));
+        // A clock here that was behind and is put right must not make the record old: its sender's counts too.
+        let not_after = open.not_after.map(|millis| UnixTime::from_epoch(Duration::from_millis(millis)));
+        let begun = Now { unix: not_after.map_or(now.unix, |not_after| now.unix.max(not_after)), ..now };
+        let known = key.map(|key| self.once.begin(begun, key, &request.method, &request.path, handle));
         let is_late = open
             .not_after
             .is_some_and(|not_after| millis(now.unix) >= not_after.saturating_add(self.skew_millis()));
@@ -248,6 +251,7 @@ impl Connection {
     /// The answer to a request with a key is complete: it goes to disk before it is sent.
     pub(super) fn finish_kept(&mut self, stream: Handle) -> bool {
         let Some(running) = self.running.remove(&stream) else { return false };
+        let ran = running.head.as_ref().is_none_or(|head| head.ran);
         let outcome = match running.head {
             Some(head) if !running.too_long => Outcome::Answer(Kept {
                 status: head.status,
@@ -257,7 +261,12 @@ impl Connection {
             }),
             _ => Outcome::Lost,
         };
-        if let Some((changes, waiting)) = self.once.done(running.key, outcome.clone()) {
+        let changed = if ran {
+            self.once.done(running.key, outcome.clone())
+        } else {
+            Some((vec![Change::Remove(running.key)], self.once.undo(running.key)))
+        };
+        if let Some((changes, waiting)) = changed {
             self.save(changes, After::Answer(waiting.into_iter().chain([stream]).collect(), outcome));
         }
         true
@@ -267,7 +276,7 @@ impl Connection {
         let Ok(stream) = self.stream(handle) else { return };
         let Outcome::Answer(kept) = outcome else { return self.refuse(handle.id, Code::AnswerLost, 0) };
         let Kept { status, headers, body, compress } = kept.clone();
-        begin_answer(now, stream, Answer { status, headers, compress, priority: Priority::Command });
+        begin_answer(now, stream, Answer { headers, compress, ..Answer::new(status) });
         stream.deadline = None;
         stream.send.write(now, &body);
         stream.send.finish();

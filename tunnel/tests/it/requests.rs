@@ -446,6 +446,41 @@ fn what_was_refused_may_be_sent_again() {
 }
 
 #[test]
+fn what_was_answered_without_being_carried_out_may_be_sent_again() {
+    let mut world = World::calm();
+    let first = world.open(post());
+    let (stream, _) = world.requested();
+    let now = world.instant();
+    let busy = Answer { ran: false, ..Answer::new(503) };
+    world.nodes[MANAGER].tunnel.answer_whole(now, stream, busy, b"busy").unwrap();
+    assert!(world.read_all(APP, first) == (b"busy".to_vec(), Ok(())));
+    assert_eq!(world.nodes[MANAGER].disk.len(), 0);
+    let second = world.open(post());
+    let (stream, _) = world.requested();
+    world.answer(stream, b"stopped");
+    assert!(world.read_all(APP, second) == (b"stopped".to_vec(), Ok(())));
+}
+
+#[test]
+fn a_clock_that_is_put_right_makes_nothing_run_again() {
+    const DAY: i64 = 24 * 60 * 60;
+    for (then, later) in [(-3650 * DAY, 0), (0, -DAY), (0, -3650 * DAY)] {
+        let mut world = World::calm();
+        world.nodes[MANAGER].clock = then;
+        let not_after = Some(world.now(APP).unix + Duration::from_secs(300));
+        let first = world.open(Request { not_after, ..post() });
+        let (stream, _) = world.requested();
+        world.answer(stream, b"stopped");
+        assert!(world.read_all(APP, first) == (b"stopped".to_vec(), Ok(())));
+        world.nodes[MANAGER].clock = later;
+        world.restart(MANAGER);
+        world.renew();
+        let second = world.open(Request { not_after, ..post() });
+        assert!(world.read_all(APP, second) == (b"stopped".to_vec(), Ok(())), "{then} {later}");
+    }
+}
+
+#[test]
 fn what_cannot_be_written_down_is_not_begun() {
     let mut world = World::calm();
     world.weather.disk_fails = 100;
