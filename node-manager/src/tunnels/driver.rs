@@ -1,5 +1,7 @@
 //! The task that drives the tunnels.
 
+mod sending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +13,13 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant as Clock, sleep_until};
 use waku_noise_session::session::SessionId;
 use waku_noise_session::time::{Instant, Now, UnixTime};
-use waku_pairing::endpoint::{CommandError, Handle as Party};
-use waku_pairing::party::{self, Data, DataError, PeerView, StageView};
+use waku_pairing::endpoint::Handle as Party;
+use waku_pairing::party::{self, Data, PeerView, StageView};
 use waku_pairing::record::PairingId;
 use waku_tunnel::budget::Budget;
-use waku_tunnel::connection::{Config, Connection, Event, PacketId, Transmit};
+use waku_tunnel::connection::{Config, Connection, Event};
 use waku_tunnel::request::{Code, Request, Side};
 use waku_tunnel::stream::Handle;
-use zeroize::Zeroizing;
 
 use super::journal::{Journal, Saved};
 use super::peer::Peer;
@@ -405,70 +406,6 @@ impl Driver {
             Event::Readable(stream) | Event::Writable(stream) => stream,
         };
         self.peer(pairing).go_on(now, stream);
-    }
-
-    async fn transmit(&mut self, pairing: PairingId, transmit: Transmit) {
-        match transmit {
-            Transmit::Send { packet, plaintext, ephemeral } => {
-                self.send(pairing, packet, plaintext, !ephemeral).await;
-            }
-            Transmit::Repeat(packet) => {
-                let sent = self.peers.get(&pairing).and_then(|peer| peer.packets.get(&packet)).cloned();
-                if let Some(sent) = sent {
-                    // Of a session that has ended the party tells by itself.
-                    _ = self.party.resend(pairing, sent).await;
-                }
-            }
-            Transmit::AskStore(packet) => {
-                let now = self.now();
-                if let Some(peer) = self.peers.get_mut(&pairing) {
-                    peer.connection.store_answered(now, packet, false);
-                }
-            }
-            Transmit::Forget(packet) => {
-                if let Some(peer) = self.peers.get_mut(&pairing) {
-                    peer.packets.remove(&packet);
-                }
-            }
-        }
-    }
-
-    async fn send(
-        &mut self,
-        pairing: PairingId,
-        packet: Option<PacketId>,
-        plaintext: Vec<u8>,
-        is_kept: bool,
-    ) {
-        let sent = self.party.send(pairing, Zeroizing::new(plaintext), is_kept).await;
-        let Some(peer) = self.peers.get_mut(&pairing) else { return };
-        match sent {
-            Ok(sent) if peer.session == Some(sent.session) => {
-                if let Some(packet) = packet {
-                    peer.connection.sealed(packet, sent.index);
-                    peer.packets.insert(packet, sent);
-                }
-            }
-            Ok(sent) => {
-                // The party has moved on to another session, and its word of that is on its way.
-                if let Some(packet) = packet {
-                    peer.connection.seal_failed(packet);
-                }
-                peer.session = Some(sent.session);
-                peer.connection.connected(number(sent.session));
-            }
-            Err(error) => {
-                if !matches!(error, CommandError::Refused(DataError::Send(_))) {
-                    tracing::debug!(%pairing, %error, "a message was not sent");
-                }
-                if let Some(packet) = packet {
-                    peer.connection.seal_failed(packet);
-                }
-                // The next session is told of.
-                peer.session = None;
-                peer.connection.disconnected();
-            }
-        }
     }
 }
 
