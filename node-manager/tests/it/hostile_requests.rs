@@ -111,7 +111,7 @@ async fn web_pages_and_programs_without_the_token_are_refused() {
         ("Host: HOST\r\nAuthorization: Basic MDEyMw==\r\n", 401),
         // A name that was made to lead here, and pages that are elsewhere.
         (&format!("Host: rebound.example\r\n{shown}"), 421),
-        (&format!("{shown}"), 421),
+        (&shown, 421),
         (&format!("Host: HOST\r\nHost: rebound.example\r\n{shown}"), 421),
         (&format!("Host: HOST\r\nOrigin: https://evil.example\r\n{shown}"), 403),
         (&format!("Host: HOST\r\nOrigin: null\r\n{shown}"), 403),

@@ -2,7 +2,10 @@
 
 use std::fs;
 
+use waku_gateway::stand_in::Mood;
+
 use crate::process::Process;
+use crate::raw::exchange;
 use crate::scene::{Scene, paired};
 
 /// Ends a service and gives everything it wrote.
@@ -45,12 +48,18 @@ async fn requests_leave_none_of_their_secrets_in_the_log() {
     assert_eq!(ask("GET", "/eth/../the-path-2d77", "").status, 400);
     assert_eq!(ask("POST", "/node-manager/v1/services/the-path-2d77/start", "the-body-90c3").status, 404);
 
+    // And what goes wrong is told without it.
+    scene.beacon.set_mood(Mood::BreakOff);
+    ask("GET", "/open/the-path-2d77?the-query-41f9", "");
+    exchange(&scene.endpoint, "no request at all: the-path-2d77\r\n\r\n");
+
     let Scene { host, app, .. } = scene;
-    for (whose, output) in [("app", written_by(app)), ("host", written_by(host))] {
-        assert!(
-            output.contains("session up") && output.contains("DEBUG"),
-            "the log of the {whose} was not read: {output}"
-        );
+    let logs = [
+        ("app", written_by(app), "a local connection ended"),
+        ("host", written_by(host), "an answer broke off"),
+    ];
+    for (whose, output, debug) in logs {
+        assert!(output.contains(debug), "the log of the {whose} was not read: {output}");
         for secret in [
             "the-local-token",
             "stand-in-token",

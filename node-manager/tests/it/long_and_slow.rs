@@ -71,7 +71,7 @@ async fn an_upload_that_is_too_long_is_refused_without_being_awaited() {
         // Who is still writing may not get to read the answer.
         assert!(matches!(statuses(&read)[..], [] | [413]), "{read}");
     }
-    let long = scene.post("/nimbus/v1/graffiti", &[b'x'; 100 << 10]);
+    let long = scene.post("/nimbus/v1/graffiti", &vec![b'x'; 100 << 10]);
     assert_eq!(long.status, 413, "{long:?}");
     assert_eq!(scene.posts(), 0);
 }

@@ -173,8 +173,8 @@ fn configure(stage: &Stage, beacon: &StandIn) {
     let services = ["beacon", "metrics", "execution"]
         .map(|name| format!("[[service]]\nname = \"{name}\"\nurl = \"{url}\"\n"));
     let keys = format!(
-        "[[service]]\nname = \"keymanager\"\nenabled = true\nurl = \"{url}\"\ntoken_file = {:?}\n",
-        host.join("token")
+        "[[service]]\nname = \"keymanager\"\nenabled = true\nurl = \"{url}\"\ntoken_file = \"{}\"\n",
+        host.join("token").display()
     );
     let text = format!("profile = \"nimbus\"\n{}{keys}{}", services.concat(), MORE.replace("URL", &url));
     fs::write(host.join("config.toml"), text).unwrap();

@@ -12,13 +12,15 @@ const DRAWERS: [&str; 9] =
     ["common", "helper", "helpers", "misc", "mod", "shared_utils", "util", "utilities", "utils"];
 
 /// Sleeps outside the product that wait for time itself to pass, each with its reason.
-const SLEEPS: [(&str, &str); 5] = [
+const SLEEPS: [(&str, &str); 7] = [
     ("pairing/examples/in_memory.rs", "the channel's deadline timer"),
     (
         "waku/benches/overload/role.rs",
         "a publisher that was told that it is too fast waits as an application would",
     ),
     ("waku/tests/waku_node/process.rs", "another process's log does not tell when it grows"),
+    ("node-manager/tests/it/once.rs", "an order is good until a time by the wall clock"),
+    ("node-manager/tests/it/revoking.rs", "that nothing comes any more takes its time"),
     ("waku/benches/filter.rs", "a publisher that was told that it is too fast waits as an application would"),
     ("waku/benches/relay.rs", "a publisher that was told that it is too fast waits as an application would"),
 ];
