@@ -57,7 +57,7 @@ impl Access {
     pub(crate) async fn call(&self, request: Request) -> Result<Response, Failure> {
         match self {
             Self::Daemon(client) => client.call(&request).await,
-            Self::Local(room) => serve(room, request).await,
+            Self::Local(room) => Box::pin(serve(room, request)).await,
         }
     }
 

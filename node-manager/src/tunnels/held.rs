@@ -18,7 +18,7 @@ struct Held {
     commands: mpsc::Sender<Command>,
     pairing: PairingId,
     handle: Handle,
-    _while_held: oneshot::Sender<()>,
+    _alive: oneshot::Sender<()>,
     over: oneshot::Receiver<()>,
     /// What was asked for and not waited for to its end: giving up waiting loses nothing.
     reading: Option<oneshot::Receiver<Result<Option<Bytes>, Reason>>>,
@@ -28,7 +28,7 @@ struct Held {
 impl Held {
     fn new(commands: mpsc::Sender<Command>, pairing: PairingId, opened: Opened) -> Self {
         let Opened { handle, held, over } = opened;
-        Self { commands, pairing, handle, _while_held: held, over, reading: None, hearing: None }
+        Self { commands, pairing, handle, _alive: held, over, reading: None, hearing: None }
     }
 
     async fn act(&self, act: Act) -> Option<()> {
