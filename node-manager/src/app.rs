@@ -18,7 +18,7 @@ use crate::Service;
 pub use endpoints::EndpointView;
 use endpoints::Endpoints;
 pub use forward::Forward;
-pub use guard::{Guard, LocalToken};
+pub use guard::{Denied, Guard, LocalToken, WeakToken};
 pub use inbox::{Inbox, InboxError};
 pub use server::{Answers, Body, Server};
 

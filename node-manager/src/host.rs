@@ -13,12 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use waku_gateway::audit::{self, AuditError, Recorder};
+use waku_gateway::policy::Grants;
 use waku_gateway::watch::{HistoryError, Watch, WatchConfig};
 use waku_gateway::{Caller, Config, Gateway};
 use waku_pairing::endpoint::Handle as Party;
+use waku_pairing::party::Event;
 use waku_pairing::record::PairingId;
 use waku_supervisor::Supervisor;
 
@@ -225,8 +228,14 @@ async fn serve_all(
     mut requested: mpsc::Receiver<Requested>,
 ) {
     let mut running = JoinSet::new();
+    let mut events = party.events();
     loop {
         tokio::select! {
+            event = events.recv() => match event {
+                Ok(Event::Unpaired { peer, .. }) => inner.forget(peer.pairing),
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
             next = requested.recv(), if running.len() < MAX_SERVED => match next {
                 Some(next) => _ = running.spawn(serve::serve(Arc::clone(&inner), party.clone(), doctor.clone(), next)),
                 None => return,
@@ -241,6 +250,14 @@ async fn serve_all(
 }
 
 impl Inner {
+    /// Nobody is paired under this name any more, nor ever will be again.
+    fn forget(&self, pairing: PairingId) {
+        if let Err(error) = self.grants.set(pairing, Grants::default()) {
+            // It is a line in a file that means nothing now.
+            tracing::warn!(%error, "the grants of a pairing that was ended are still written down");
+        }
+    }
+
     /// Whose request it is, with what it may do at this moment.
     async fn caller(&self, party: &Party, pairing: PairingId) -> Option<Caller> {
         let peers = party.peers().await.ok()?;

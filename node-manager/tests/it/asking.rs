@@ -59,4 +59,15 @@ async fn what_changes_something_needs_its_grant_and_runs_once() {
     scene.revoke("operate");
     assert_eq!(scene.post(path, b"hello").status, 403);
     assert_eq!(posts(), 2);
+
+    // What a pairing was granted goes with it.
+    scene.grant("keys");
+    let grants = || std::fs::read_to_string(scene.stage.host().join("grants.json")).unwrap();
+    assert!(grants().contains("keys"));
+    assert_eq!(scene.stage.on_host(&["peers", "revoke", "laptop"]).code, Some(0));
+    let deadline = std::time::Instant::now() + crate::process::PATIENCE;
+    while grants() != "{}" {
+        assert!(std::time::Instant::now() < deadline, "{}", grants());
+        std::thread::yield_now();
+    }
 }
