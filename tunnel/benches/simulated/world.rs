@@ -383,8 +383,8 @@ impl World {
                 assert!(opened.index == index && node.opened.insert(index), "opened once, in its place");
                 node.tunnel.handle_plaintext(now, SESSION, index, &plaintext).unwrap();
             }
-            Err(OpenError::UnknownNametag) => {
-                assert!(node.opened.contains(&index), "only what came before is not expected");
+            Err(OpenError::Repeated { index: known }) => {
+                assert!(known == index && node.opened.contains(&index), "only what came before is repeated");
                 node.tunnel.handle_repeated(now.instant, SESSION, index);
             }
             Err(error) => panic!("what was sealed is opened: {error}"),
