@@ -11,11 +11,10 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use node_manager::Mode;
 use node_manager::app::{Answers, Body, Server};
-use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::report::{Cell, Table, float, percentile};
-use crate::scene::{Budget, REST, Said, Scene};
+use crate::scene::{Budget, REST, Said, Scene, leave_alone};
 use crate::{Failure, MODES, Size};
 
 /// A service of the host that answers everything with one body.
@@ -72,7 +71,7 @@ async fn row(
     let scene = Scene::start(mode, budget, gateway).await?;
     let mut client = Client::connect(scene.endpoint().await?).await?;
     let mut took = Vec::new();
-    sleep(REST).await;
+    leave_alone(REST).await;
     let before = scene.sent().await;
     for number in 0..size.downloads {
         if number > 0 {
@@ -85,7 +84,7 @@ async fn row(
             return Err("what was downloaded is not what was there".into());
         }
     }
-    sleep(REST).await;
+    leave_alone(REST).await;
     let sent = scene.sent().await - before;
     scene.stop().await;
     took.sort_unstable();

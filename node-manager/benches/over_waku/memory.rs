@@ -8,7 +8,6 @@ use getrandom::rand_core::UnwrapErr;
 use node_manager::{Mode, Service};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 use waku::Node;
 use waku_gateway::stand_in::{Options, StandIn};
 use waku_pairing::code::Code;
@@ -18,7 +17,7 @@ use waku_pairing::party::{Event, Part};
 use crate::network::{in_time, middle};
 use crate::process::{Manager, run};
 use crate::report::{Cell, Table, float};
-use crate::scene::{TERMS, config, session, take_up};
+use crate::scene::{TERMS, config, leave_alone, session, take_up};
 use crate::{Failure, MODES, Size};
 
 /// A host's place, and the network.
@@ -74,7 +73,7 @@ pub(crate) async fn measure(size: &Size) -> Result<Table, Failure> {
 /// What it takes at the end of a time in which nothing is asked.
 async fn left_alone(size: &Size, manager: &Manager) -> Result<Vec<Cell>, Failure> {
     let before = manager.usage()?;
-    sleep(size.idle).await;
+    leave_alone(size.idle).await;
     let after = manager.usage()?;
     let mebibytes = |bytes: u64| Cell::Number(float(bytes) / float(1 << 20), 1);
     let busy = after.processor.saturating_sub(before.processor).as_secs_f64() * 1e3;

@@ -54,6 +54,11 @@ impl Budget {
     }
 }
 
+/// Lets time pass in which nothing is asked: what a side then does, or has again, is what is measured.
+pub(crate) async fn leave_alone(time: Duration) {
+    sleep(time).await;
+}
+
 pub(crate) struct Scene {
     middle: Node,
     host: Service,
@@ -99,7 +104,7 @@ impl Scene {
     /// Waits until there is a whole budget again.
     pub(crate) async fn refill(&self) {
         if self.budget == Budget::Default {
-            sleep(REFILLED).await;
+            leave_alone(REFILLED).await;
         }
     }
 

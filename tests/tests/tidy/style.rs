@@ -12,8 +12,9 @@ const DRAWERS: [&str; 9] =
     ["common", "helper", "helpers", "misc", "mod", "shared_utils", "util", "utilities", "utils"];
 
 /// Sleeps outside the product that wait for time itself to pass, each with its reason.
-const SLEEPS: [(&str, &str); 7] = [
+const SLEEPS: [(&str, &str); 8] = [
     ("pairing/examples/in_memory.rs", "the channel's deadline timer"),
+    ("node-manager/benches/over_waku/scene.rs", "what a side does that is left alone is measured"),
     (
         "waku/benches/overload/role.rs",
         "a publisher that was told that it is too fast waits as an application would",
