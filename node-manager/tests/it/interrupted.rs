@@ -73,10 +73,10 @@ async fn a_program_that_goes_away_in_the_middle_may_begin_again() {
     drop(begin_upload(&scene, "upload"));
     let sent = (0..50).map(|_| {
         let request = scene.agent().post(scene.url(KEYSTORES)).header("idempotency-key", "upload");
-        read(request.send(&vec![b'x'; 2_000_000]).unwrap())
+        request.send(&vec![b'x'; 2_000_000]).ok().map(read)
     });
-    // Until the host knows that the first has gone it says that it is busy.
-    let sent = sent.into_iter().find(|sent| sent.status != 503).unwrap();
+    // Until the host knows that the first has gone it says that it is busy, perhaps before it has read all of it.
+    let sent = sent.into_iter().flatten().find(|sent| sent.status != 503).unwrap();
     assert_eq!(sent.status, 200, "{sent:?}");
     assert_eq!(scene.posts(), 1);
 }
